@@ -1,0 +1,132 @@
+//! The boot, in phases that are types: there is no signing before the last one.
+//!
+//! [`Measured`] → [`PolicyLocked`] → [`Enclave`](crate::enclave::Enclave), in the order that the
+//! measurements need: the configuration into PCR16, the policy into PCR17, both locked, and only
+//! then a document for KMS. So what KMS releases the DEK to is *image + configuration + policy*.
+
+mod dek;
+mod measured;
+mod policy;
+
+use strongroom_attestation::cms::{CmsError, RecipientKeyError};
+use strongroom_attestation::document::ParseError;
+use strongroom_attestation::nsm::NsmError;
+use strongroom_policy::PolicyError;
+use strongroom_shared::dsse::EnvelopeError;
+use strongroom_shared::id::DekId;
+use strongroom_shared::problem::{Code, Problem};
+use strongroom_shared::time::UtcSeconds;
+
+use crate::audit::{AuditError, ReceiptKeyError};
+use crate::config::ConfigError;
+use crate::entropy::EntropyError;
+use crate::kms::KmsError;
+
+pub use dek::UnwrappedDek;
+pub use measured::Measured;
+pub use policy::PolicyLocked;
+
+/// The register that the configuration is extended into.
+pub const CONFIGURATION_PCR: u16 = 16;
+/// The register that the policy is extended into.
+pub const POLICY_PCR: u16 = 17;
+
+/// Which step of the boot failed, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The measured configuration.
+    #[error("boot: {0}")]
+    Configuration(#[from] ConfigError),
+    /// The key that KMS is to encrypt to.
+    #[error("boot: recipient key: {0}")]
+    RecipientKey(#[from] RecipientKeyError),
+    /// The NSM.
+    #[error("boot: {0}")]
+    Nsm(#[from] NsmError),
+    /// The NSM's own document, which the time is taken from.
+    #[error("boot: time: {0}")]
+    Time(#[from] ParseError),
+    /// The policy's envelope.
+    #[error("boot: policy: {0}")]
+    PolicyEnvelope(#[from] EnvelopeError),
+    /// The policy's signatures.
+    #[error("boot: policy: expected {need} policy admins' signatures, found {have}")]
+    PolicyQuorum {
+        /// How many the configuration asks for.
+        need: usize,
+        /// How many verify.
+        have: usize,
+    },
+    /// The policy itself.
+    #[error("boot: {0}")]
+    Policy(#[from] PolicyError),
+    /// The policy is too old.
+    #[error("boot: policy: not_after: expected a time after {now}, found {not_after}")]
+    PolicyExpired {
+        /// The end of its life.
+        not_after: UtcSeconds,
+        /// The trusted time.
+        now: UtcSeconds,
+    },
+    /// Another policy is in PCR17 for the rest of this life.
+    #[error("boot: policy: another one is locked into PCR17; restart the enclave to change it")]
+    PolicyLocked,
+    /// The TLS roots of the configuration.
+    #[error("boot: kms.tls_roots: {0}")]
+    Tls(#[from] rustls::Error),
+    /// KMS.
+    #[error("boot: {0}")]
+    Kms(#[from] KmsError),
+    /// What KMS released does not open.
+    #[error("boot: CiphertextForRecipient: {0}")]
+    Recipient(#[from] CmsError),
+    /// What KMS released is not a DEK.
+    #[error("boot: the released DEK: expected 32 bytes")]
+    DekLength,
+    /// The host has no DEK in store, and the policy does not let this enclave make one.
+    #[error("boot: no encrypted DEK in store, and the policy is not provisioning")]
+    DekMissing,
+    /// A DEK that the policy does not know.
+    #[error("boot: the policy does not list the DEK {0}")]
+    DekNotListed(DekId),
+    /// The randomness.
+    #[error("boot: {0}")]
+    Entropy(#[from] EntropyError),
+    /// The receipt key.
+    #[error("boot: {0}")]
+    ReceiptKey(#[from] ReceiptKeyError),
+    /// The first receipt.
+    #[error("boot: {0}")]
+    Audit(#[from] AuditError),
+}
+
+impl BootError {
+    /// The stable code of the cause.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Configuration(_)
+            | Self::RecipientKey(_)
+            | Self::Tls(_)
+            | Self::ReceiptKey(_)
+            | Self::Audit(_) => Code::InternalFault,
+            Self::Nsm(_) | Self::Time(_) | Self::Entropy(_) => Code::BootNsmFailed,
+            Self::PolicyEnvelope(_)
+            | Self::PolicyQuorum { .. }
+            | Self::Policy(_)
+            | Self::PolicyExpired { .. } => Code::BootPolicyRefused,
+            Self::PolicyLocked => Code::BootPolicyLocked,
+            Self::Kms(KmsError::Unreachable { .. }) => Code::BootKmsUnreachable,
+            Self::Kms(KmsError::Refused { .. }) => Code::BootKmsRefused,
+            Self::Kms(KmsError::Reply { .. }) | Self::Recipient(_) | Self::DekLength => {
+                Code::BootKmsReplyRefused
+            }
+            Self::DekMissing => Code::BootDekMissing,
+            Self::DekNotListed(_) => Code::BootDekNotListed,
+        }
+    }
+
+    /// What the host is told, and what an operator reads.
+    pub fn problem(&self) -> Problem {
+        Problem::new(self.code(), self.to_string())
+    }
+}

@@ -1,0 +1,68 @@
+//! The first phase: the configuration is read, and locked into PCR16.
+
+use std::sync::Arc;
+
+use strongroom_attestation::cms::RecipientKey;
+use strongroom_attestation::document::UnverifiedDocument;
+use strongroom_attestation::measure::measurement;
+use strongroom_attestation::nsm::{AttestRequest, Nsm, NsmClient};
+use strongroom_policy::Policy;
+use strongroom_shared::dsse::{Envelope, PayloadType};
+
+use super::{BootError, CONFIGURATION_PCR, POLICY_PCR, PolicyLocked};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::signatures::Verified;
+
+/// An enclave whose configuration is measured. It waits for a policy.
+pub struct Measured {
+    pub(super) nsm: Arc<dyn Nsm>,
+    pub(super) config: Config,
+    pub(super) recipient: RecipientKey,
+}
+
+impl Measured {
+    /// Reads the configuration, extends PCR16 with it, and locks PCR16. Makes the RSA key too: it
+    /// takes up to a quarter of a second, and is not waited for later.
+    pub fn measure(nsm: Arc<dyn Nsm>, configuration: &[u8]) -> Result<Self, BootError> {
+        let config = Config::parse(configuration)?;
+        let digest = measurement(config.bytes());
+        NsmClient::new(&*nsm).extend_and_lock(CONFIGURATION_PCR, &digest)?;
+        let recipient = RecipientKey::generate()?;
+        Ok(Self { nsm, config, recipient })
+    }
+
+    /// The ports of the real device.
+    pub fn vsock(&self) -> crate::config::Vsock {
+        self.config.vsock()
+    }
+
+    /// Verifies the policy's quorum, extends PCR17 with its exact bytes, and locks PCR17. After a
+    /// refusal nothing is measured, and the host may bring another policy.
+    pub fn lock_policy(self, envelope: &[u8]) -> Result<PolicyLocked, (Self, BootError)> {
+        match self.check_policy(envelope) {
+            Ok((envelope, policy, clock)) => Ok(PolicyLocked::new(self, envelope, policy, clock)),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn check_policy(&self, envelope: &[u8]) -> Result<(Envelope, Policy, Clock), BootError> {
+        let envelope = Envelope::parse(PayloadType::Policy, envelope)?;
+        let admins = self.config.admins();
+        let verified = Verified::of(&envelope, |id| admins.keys.get(id));
+        let (have, need) = (verified.signers.len(), admins.threshold);
+        if have < need {
+            return Err(BootError::PolicyQuorum { need, have });
+        }
+        let policy = Policy::parse(&envelope.payload.0)?;
+        let nsm = NsmClient::new(&*self.nsm);
+        let document = UnverifiedDocument::parse(&nsm.attest(AttestRequest::default())?)?;
+        let clock = Clock::at_timestamp(document.own_timestamp_ms());
+        let (now, not_after) = (clock.now(), policy.not_after());
+        if now > not_after {
+            return Err(BootError::PolicyExpired { not_after, now });
+        }
+        nsm.extend_and_lock(POLICY_PCR, &measurement(&envelope.payload.0))?;
+        Ok((envelope, policy, clock))
+    }
+}

@@ -1,0 +1,160 @@
+//! One connection: hello, then requests with rising ids, until the host goes or breaks the rules.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use strongroom_shared::frame::{self, FrameBuffer, FrameError, MAX_WRITE};
+use strongroom_shared::problem::{Code, Problem};
+use strongroom_shared::wire::{EnclaveMessage, HostMessage, PROTOCOL_VERSION, Reply, Request};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use super::{FRAME_TIMEOUT, Server};
+use crate::platform::Transport;
+
+/// Replies that wait for a slow host; requests that would add more wait as well.
+const QUEUED_REPLIES: usize = 64;
+
+/// Serves until the connection ends. What went wrong is told to the host, as the last message.
+pub(super) async fn serve<T: Transport>(server: Arc<Server<T>>, stream: T::Stream) {
+    let (reader, writer) = tokio::io::split(stream);
+    let (replies, queue) = mpsc::channel(QUEUED_REPLIES);
+    let writing = tokio::spawn(write(writer, queue));
+    if let Err(problem) = read(server, reader, &replies).await {
+        // The host may be gone; then there is nobody to tell.
+        let _ = send(&replies, &EnclaveMessage::Refused(problem)).await;
+    }
+    drop(replies);
+    // Requests under way still hold a sender, so their replies are written before this ends.
+    let _ = writing.await;
+}
+
+async fn read<T: Transport>(
+    server: Arc<Server<T>>,
+    mut reader: impl AsyncRead + Unpin,
+    replies: &mpsc::Sender<Vec<u8>>,
+) -> Result<(), Problem> {
+    let mut buffer = FrameBuffer::default();
+    let mut last_id = None;
+    while let Some(message) = next(&mut reader, &mut buffer, last_id.is_none()).await? {
+        match (message, last_id) {
+            (HostMessage::Hello { version: PROTOCOL_VERSION }, None) => {
+                last_id = Some(0);
+                let phase = server.phase().await;
+                let hello = EnclaveMessage::Hello { version: PROTOCOL_VERSION, phase };
+                if send(replies, &hello).await.is_err() {
+                    return Ok(());
+                }
+            }
+            (HostMessage::Request(request), Some(last)) if request.id > last => {
+                last_id = Some(request.id);
+                start(&server, request, replies).await;
+            }
+            (HostMessage::Request(_), Some(_)) => {
+                let detail = "request: id: expected one above the last of this connection";
+                return Err(Problem::new(Code::RequestIdReused, detail));
+            }
+            (HostMessage::Hello { .. }, _) | (HostMessage::Request(_), None) => {
+                let detail = format!("expected one hello of version {PROTOCOL_VERSION}, first");
+                return Err(Problem::new(Code::ProtocolVersion, detail));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The next message; `None` when the host closed the connection between two of them.
+async fn next(
+    reader: &mut (impl AsyncRead + Unpin),
+    buffer: &mut FrameBuffer,
+    first: bool,
+) -> Result<Option<HostMessage>, Problem> {
+    let refuse = |error: FrameError| {
+        let code = match error {
+            FrameError::TooLarge => Code::FrameTooLarge,
+            FrameError::Malformed => Code::FrameMalformed,
+        };
+        Problem::new(code, error.to_string())
+    };
+    let mut deadline = None;
+    let mut chunk = [0; MAX_WRITE];
+    loop {
+        if let Some(body) = buffer.next_frame().map_err(refuse)? {
+            return frame::decode(&body).map(Some).map_err(refuse);
+        }
+        // Between two frames the host may be silent for as long as it likes; within one it may not.
+        if first || buffer.is_partial() {
+            deadline.get_or_insert_with(|| tokio::time::Instant::now() + FRAME_TIMEOUT);
+        }
+        let read = reader.read(&mut chunk);
+        let read = match deadline {
+            None => read.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, read).await.map_err(|_| {
+                Problem::new(Code::DeadlineExceeded, "frame: the rest did not come in time")
+            })?,
+        };
+        match read {
+            Ok(0) if buffer.is_partial() => {
+                return Err(Problem::new(Code::FrameMalformed, "frame: ends in its middle"));
+            }
+            Ok(0) | Err(_) => return Ok(None),
+            Ok(length) => buffer.push(chunk.get(..length).unwrap_or_default()),
+        }
+    }
+}
+
+/// Starts a request, or says at once that there are too many.
+async fn start<T: Transport>(
+    server: &Arc<Server<T>>,
+    request: Request,
+    replies: &mpsc::Sender<Vec<u8>>,
+) {
+    let Request { id, deadline_ms, call } = request;
+    let deadline = Instant::now() + Duration::from_millis(deadline_ms.into());
+    let Ok(place) = Arc::clone(&server.requests).try_acquire_owned() else {
+        let problem = Problem::new(Code::Overloaded, "too many requests at once");
+        reply(replies, id, Reply::Refused(problem)).await;
+        return;
+    };
+    let (server, replies) = (Arc::clone(server), replies.clone());
+    tokio::spawn(async move {
+        let answer = if Instant::now() > deadline {
+            let detail = "the request waited for longer than its deadline";
+            Reply::Refused(Problem::new(Code::DeadlineExceeded, detail))
+        } else {
+            server.answer(call).await
+        };
+        reply(&replies, id, answer).await;
+        drop(place);
+    });
+}
+
+async fn reply(replies: &mpsc::Sender<Vec<u8>>, id: u64, reply: Reply) {
+    // An error means that the connection is gone: a result is stored under its intent all the same.
+    let _ = send(replies, &EnclaveMessage::Reply { id, reply: Box::new(reply) }).await;
+}
+
+async fn send(
+    replies: &mpsc::Sender<Vec<u8>>,
+    message: &impl Serialize,
+) -> Result<(), mpsc::error::SendError<Vec<u8>>> {
+    // No reply is longer than a frame: the largest, of 1,000 addresses, takes 300 KiB.
+    match frame::encode(message) {
+        Ok(frame) => replies.send(frame).await,
+        Err(_) => Ok(()),
+    }
+}
+
+async fn write(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = queue.recv().await {
+        for piece in frame.chunks(MAX_WRITE) {
+            if writer.write_all(piece).await.is_err() {
+                return;
+            }
+        }
+        if writer.flush().await.is_err() {
+            return;
+        }
+    }
+}
