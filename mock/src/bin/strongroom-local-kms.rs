@@ -1,0 +1,202 @@
+//! `strongroom-local-kms`: the local stand-in for AWS KMS, as a program.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+use strongroom_attestation::verify::{TrustAnchor, TrustAnchorError};
+use strongroom_mock::kms::{self, KmsError, LocalKms, server::Server};
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A local AWS KMS for development and tests. Not for secrets of value.
+///
+/// It speaks the protocol of the real one (AWS JSON 1.1 over TLS) to stock AWS clients, verifies
+/// attestation documents of a mock NSM, evaluates attestation conditions of key policies, and answers
+/// attested requests with CiphertextForRecipient only. It does not verify SigV4: any credentials do.
+///
+/// A first time:
+///
+///   strongroom-local-kms init --dir kms --mock-nsm-root nsm/root.pem
+///
+///   strongroom-local-kms set-policy --dir kms --key-policy policy.json
+///
+///   strongroom-local-kms serve --dir kms --mock-nsm-root nsm/root.pem --listen 127.0.0.1:8443
+///
+/// Point a client at https://localhost:8443, let it trust kms/ca.pem, and give it any credentials:
+///
+///   AWS_CA_BUNDLE=kms/ca.pem aws kms describe-key --key-id ARN --endpoint-url https://localhost:8443
+///
+/// Logs go to stderr; RUST_LOG sets the level, for example RUST_LOG=debug.
+#[derive(Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make what is absent: a key, a CA, a server certificate. Prints {"key_arn": …, "ca": …}.
+    ///
+    /// The key's first policy lets everybody look at it and nobody use it: see set-policy. What is
+    /// there already stays; a server certificate that lacks the DNS name is issued anew.
+    Init(Init),
+    /// Replace the key policy. A running server uses it from the next request on.
+    ///
+    /// A policy that lets one image use the key, and nobody without it:
+    ///
+    ///   {"Version": "2012-10-17", "Statement": [{
+    ///     "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*",
+    ///     "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+    ///     "Condition": {"StringEqualsIgnoreCase": {
+    ///       "kms:RecipientAttestation:ImageSha384": "<pcr0>",
+    ///       "kms:RecipientAttestation:PCR16": "<configuration>",
+    ///       "kms:RecipientAttestation:PCR17": "<policy>"}}}]}
+    #[command(verbatim_doc_comment)]
+    SetPolicy(SetPolicy),
+    /// Serve over HTTPS until SIGTERM or SIGINT. Says on stderr where, when it is ready.
+    Serve(Serve),
+}
+
+#[derive(Args)]
+struct Init {
+    /// Folder for state.json, ca.pem, ca.key, server.pem and server.key; made when absent.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Root certificate (PEM) of the mock NSM; looked at now, so that `serve` does not fail later.
+    #[arg(long, value_name = "PEM")]
+    mock_nsm_root: Option<PathBuf>,
+    /// Region in the ARN of the key.
+    #[arg(long, default_value = "eu-central-1")]
+    region: String,
+    /// A DNS name for the server certificate, besides localhost.
+    #[arg(long, value_name = "NAME")]
+    dns_name: Option<String>,
+}
+
+#[derive(Args)]
+struct SetPolicy {
+    /// Folder that `init` made.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The key policy, JSON in the shape of AWS.
+    #[arg(long, value_name = "FILE")]
+    key_policy: PathBuf,
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Folder that `init` made.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Root certificate (PEM) under which attestation documents must verify.
+    #[arg(long, value_name = "PEM")]
+    mock_nsm_root: PathBuf,
+    /// Address and port; port 0 lets the system choose.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// Stop when stdin reaches its end, as it does when the parent process dies.
+    #[arg(long)]
+    exit_with_stdin: bool,
+}
+
+#[derive(Debug, Error)]
+enum CliError {
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    #[error("{}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    Root { path: PathBuf, source: TrustAnchorError },
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ansi)
+        .with_writer(io::stderr)
+        .init();
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("strongroom-local-kms: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Init(Init { dir, mock_nsm_root, region, dns_name }) => {
+            if let Some(path) = mock_nsm_root {
+                trust_anchor(&path)?;
+            }
+            let made = kms::init(&dir, &region, dns_name.as_deref())?;
+            let line = json!({"key_arn": made.key_arn, "ca": made.ca});
+            writeln!(io::stdout(), "{line}")?;
+            Ok(())
+        }
+        Command::SetPolicy(SetPolicy { dir, key_policy }) => {
+            kms::set_policy(&dir, &read(&key_policy)?)?;
+            Ok(())
+        }
+        Command::Serve(arguments) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve(arguments))
+        }
+    }
+}
+
+async fn serve(arguments: Serve) -> Result<(), CliError> {
+    let Serve { dir, mock_nsm_root, listen, exit_with_stdin } = arguments;
+    // Before anything is said to be ready: a signal from now on is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let kms = LocalKms::open(&dir, trust_anchor(&mock_nsm_root)?)?;
+    let server = Server::bind(&dir, kms, listen).await?;
+    eprintln!("strongroom-local-kms: listening on https://{}", server.address()?);
+
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = stdin_closed(), if exit_with_stdin => {}
+        }
+    };
+    server.run(stop).await;
+    Ok(())
+}
+
+/// Ready when stdin ends. A thread reads it, because a read cannot be cancelled; it is left behind when
+/// the process exits for another reason.
+async fn stdin_closed() {
+    let (closed, wait) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // An error is an end too, and a receiver that is gone needs no word.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = closed.send(());
+    });
+    let _ = wait.await;
+}
+
+fn trust_anchor(path: &Path) -> Result<TrustAnchor, CliError> {
+    let root = TrustAnchor::from_pem(&read(path)?);
+    root.map_err(|source| CliError::Root { path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let text = std::fs::read_to_string(path);
+    text.map_err(|source| CliError::Read { path: path.to_owned(), source })
+}

@@ -1,0 +1,114 @@
+//! The JSON of a key policy. Unknown elements and elements that occur twice are refused: a condition
+//! that is overlooked would be a door.
+
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct Document {
+    pub(super) version: Option<String>,
+    #[serde(rename = "Id")]
+    _id: Option<String>,
+    pub(super) statement: OneOrMany<StatementText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct StatementText {
+    #[serde(rename = "Sid")]
+    _sid: Option<String>,
+    pub(super) effect: Effect,
+    /// Must be there as in every key policy; not evaluated, because callers are not identified.
+    #[serde(rename = "Principal")]
+    _principal: IgnoredAny,
+    pub(super) action: OneOrMany<String>,
+    pub(super) resource: OneOrMany<String>,
+    pub(super) condition: Option<Unique<Unique<OneOrMany<String>>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// A condition operator that is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Test {
+    Equals,
+    EqualsIgnoreCase,
+}
+
+impl Test {
+    pub(super) fn named(operator: &str) -> Option<Self> {
+        match operator {
+            "StringEquals" => Some(Self::Equals),
+            "StringEqualsIgnoreCase" => Some(Self::EqualsIgnoreCase),
+            _ => None,
+        }
+    }
+
+    pub(super) fn passes(self, expected: &str, found: &str) -> bool {
+        match self {
+            Self::Equals => expected == found,
+            Self::EqualsIgnoreCase => expected.eq_ignore_ascii_case(found),
+        }
+    }
+}
+
+/// A single value, or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    pub(super) fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::One(value) => vec![value],
+            Self::Many(values) => values,
+        }
+    }
+}
+
+/// An object whose members occur once each. (A `BTreeMap` would keep the last of several.)
+pub(super) struct Unique<V>(pub(super) BTreeMap<String, V>);
+
+impl<V> Default for Unique<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct UniqueVisitor<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueVisitor<V> {
+            type Value = Unique<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique<V>, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, V>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a member occurs twice"));
+                    }
+                }
+                Ok(Unique(members))
+            }
+        }
+
+        deserializer.deserialize_map(UniqueVisitor(PhantomData))
+    }
+}

@@ -1,0 +1,171 @@
+//! The program `strongroom-local-kms`, over TLS.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use serde_json::{Value, json};
+use strongroom_mock::pki::MockPki;
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_strongroom-local-kms"))
+}
+
+fn init(dir: &Path, dns_name: &str) -> Value {
+    MockPki::init(&dir.join("nsm")).unwrap();
+    let output = program()
+        .args(["init", "--dir"])
+        .arg(dir.join("kms"))
+        .arg("--mock-nsm-root")
+        .arg(dir.join("nsm/root.pem"))
+        .args(["--dns-name", dns_name])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Kills the server when a test fails.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(dir: &Path) -> Self {
+        let mut child = program()
+            .args(["serve", "--listen", "127.0.0.1:0", "--exit-with-stdin", "--dir"])
+            .arg(dir.join("kms"))
+            .arg("--mock-nsm-root")
+            .arg(dir.join("nsm/root.pem"))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        stderr.read_line(&mut line).unwrap();
+        // Someone must read what is logged later.
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
+        Self { child, port }
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the server did not stop");
+    }
+
+    /// Sends a request to the server as `name`; gives status line and headers, and the body.
+    fn post(
+        &self,
+        ca: &Path,
+        name: &str,
+        target: &str,
+        body: &str,
+    ) -> std::io::Result<(String, Value)> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream =
+            StreamOwned::new(connection, TcpStream::connect(("127.0.0.1", self.port))?);
+        let length = body.len();
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: {target}\r\nConnection: close\r\n\
+             Content-Type: application/x-amz-json-1.1\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply)?;
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        Ok((head.to_owned(), serde_json::from_str(body).unwrap()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn it_initializes_once_serves_over_tls_and_stops_with_its_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = init(dir.path(), "kms.test");
+    let again = init(dir.path(), "kms.test");
+    assert_eq!(made, again);
+    let server_pem = dir.path().join("kms/server.pem");
+    let before = std::fs::read(&server_pem).unwrap();
+    init(dir.path(), "other.test");
+    assert_ne!(std::fs::read(&server_pem).unwrap(), before, "a new name, a new certificate");
+    init(dir.path(), "kms.test");
+
+    let ca = dir.path().join("kms/ca.pem");
+    assert_eq!(made.get("ca").unwrap().as_str().unwrap(), ca.to_str().unwrap());
+    let request = json!({"KeyId": made.get("key_arn").unwrap()}).to_string();
+
+    let mut server = Server::start(dir.path());
+    for name in ["localhost", "kms.test"] {
+        let (head, body) = server.post(&ca, name, "TrentService.DescribeKey", &request).unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+        assert!(head.contains("application/x-amz-json-1.1"), "{head}");
+        assert_eq!(body.pointer("/KeyMetadata/Arn"), made.get("key_arn"));
+    }
+    assert!(server.post(&ca, "elsewhere.test", "TrentService.DescribeKey", &request).is_err());
+    let foreign = dir.path().join("nsm/root.pem");
+    assert!(server.post(&foreign, "localhost", "TrentService.DescribeKey", &request).is_err());
+
+    let (head, body) = server.post(&ca, "localhost", "TrentService.Decrypt", "{}").unwrap();
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+    assert_eq!(body.get("__type").unwrap(), "SerializationException");
+
+    drop(server.child.stdin.take());
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_policy_that_is_set_while_it_runs_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = init(dir.path(), "localhost");
+    let ca = dir.path().join("kms/ca.pem");
+    let server = Server::start(dir.path());
+    let request = json!({"KeyId": made.get("key_arn").unwrap(), "NumberOfBytes": 16}).to_string();
+    let generate =
+        || server.post(&ca, "localhost", "TrentService.GenerateDataKey", &request).unwrap();
+    assert_eq!(generate().1.get("__type").unwrap(), "AccessDeniedException");
+
+    let policy = dir.path().join("policy.json");
+    let statement =
+        json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    std::fs::write(&policy, json!({"Statement": statement}).to_string()).unwrap();
+    let set = |file: &Path| {
+        let mut command = program();
+        command.args(["set-policy", "--dir"]).arg(dir.path().join("kms"));
+        command.arg("--key-policy").arg(file).status().unwrap()
+    };
+    assert!(set(&policy).success());
+    assert!(generate().0.starts_with("HTTP/1.1 200"));
+    assert!(!set(&dir.path().join("nsm/root.pem")).success());
+}
