@@ -143,7 +143,9 @@ impl VerifyArgs {
         let (count, wallet) = (statement.addresses.len(), &statement.wallet);
         writeln!(
             out,
-            "proven: the enclave of that boot signed these {count} addresses of {wallet}:"
+            "proven: the enclave of that boot signed these {count} addresses of {wallet},\n\
+             \x20       whose key has the fingerprint {}:",
+            statement.fingerprint
         )?;
         for entry in &statement.addresses {
             writeln!(out, "{} {}", entry.path, entry.address)?;

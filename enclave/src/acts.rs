@@ -21,6 +21,10 @@ use crate::refusal::{Denied, Failed, Refusal, Rejected};
 use crate::reply;
 use crate::signatures::Verified;
 
+/// How long an act may be valid: admins need time to sign, and a host that restarts the enclave may
+/// replay an act for as long.
+const MAX_LIFE_SECONDS: u64 = 24 * 3600;
+
 /// The quorum's name in a 202.
 pub const QUORUM: &str = "policy-admins";
 
@@ -59,9 +63,14 @@ impl AuthenticatedAct {
         }
         let act: WalletAct = json::parse("act", &envelope.payload.0)
             .map_err(|error| Rejected::new(Code::MalformedWalletAct, error.to_string()))?;
-        if enclave.now() > act.expires_at {
+        let now = enclave.now();
+        if now > act.expires_at {
             let detail = "act: expires_at: expected a later time";
             return Err(Rejected::new(Code::ActExpired, detail).into());
+        }
+        if act.expires_at > now.plus_seconds(MAX_LIFE_SECONDS) {
+            let detail = format!("act: expires_at: expected at most {MAX_LIFE_SECONDS} s ahead");
+            return Err(Rejected::new(Code::ExpiryTooFar, detail).into());
         }
         let digest = envelope.digest();
         if signers.len() < admins.threshold {
@@ -106,23 +115,31 @@ fn create(
 ) -> Result<(WalletReply, SealedKey), Refusal> {
     let WalletAct { version: _, act: Act::CreateHdWallet, wallet, policy, expires_at: _ } =
         &authenticated.act;
-    // One act at a time: two of them for one name must not both find it free.
+    // The same act again gives the same answer; two at once wait for each other.
     let mut done = enclave.acts.0.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(done) = done.get(&authenticated.digest) {
         return Ok(done.clone());
     }
-    if policy != enclave.policy().digest() {
+    if policy != enclave.policy.digest() {
         let detail = "act: policy: expected the digest of the policy in force";
         return Err(authenticated.deny(Code::PolicyMismatch, "policy/digest", detail));
     }
-    let Some(rules) = enclave.policy().wallet(wallet) else {
+    if enclave.now() > enclave.policy.not_after() {
+        let detail = "the policy in force has ended";
+        return Err(authenticated.deny(Code::PolicyExpired, "policy/not-after", detail));
+    }
+    let Some(rules) = enclave.policy.wallet(wallet) else {
         let detail = "act: wallet: expected one that the policy lists";
         return Err(authenticated.deny(Code::WalletNotInPolicy, "wallets/listed", detail));
     };
-    if enclave.keyring().get(wallet).is_some() || rules.fingerprint().is_some() {
-        let detail = "act: wallet: expected a name that is not open, and not pinned to a key";
+    if rules.fingerprint().is_some() {
+        let detail = "act: wallet: expected a name that the policy does not pin to a key";
         return Err(authenticated.deny(Code::WalletExists, "wallets/once", detail));
     }
+    let Ok(admission) = enclave.keyring.admit(wallet) else {
+        let detail = "act: wallet: expected a name that is not taken";
+        return Err(authenticated.deny(Code::WalletExists, "wallets/once", detail));
+    };
     let nsm = &*enclave.nsm;
     let seed = Seed::generate(nsm).map_err(|_| authenticated.fail("there is no randomness"))?;
     let sealed = seed
@@ -134,9 +151,7 @@ fn create(
     let receipt = enclave
         .receipt(authenticated.event(Some(info.fingerprint)), Decision::Allowed)
         .map_err(|_| authenticated.fail("the receipt could not be written"))?;
-    if !enclave.keyring().add(opened) {
-        return Err(authenticated.fail("the name was taken meanwhile"));
-    }
+    admission.open(opened);
     let reply = WalletReply { wallet: info, receipt };
     done.insert(authenticated.digest, (reply.clone(), sealed.clone()));
     Ok((reply, sealed))

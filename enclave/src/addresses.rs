@@ -14,8 +14,12 @@ use crate::keys::wallet::ACCOUNT;
 /// Derives what is asked for, if the policy has those paths, and signs a statement about it.
 pub fn list(enclave: &Enclave, query: &AddressQuery) -> Result<AddressesReply, Problem> {
     let unknown = || Problem::new(Code::UnknownWallet, "wallet: not open in the enclave");
-    let wallet = enclave.keyring().get(&query.wallet).ok_or_else(unknown)?;
-    let policy = enclave.policy().wallet(&query.wallet).ok_or_else(unknown)?;
+    let wallet = enclave.keyring.get(&query.wallet).ok_or_else(unknown)?;
+    let policy = enclave.policy.wallet(&query.wallet).ok_or_else(unknown)?;
+    if !enclave.policy.is_usable(policy) {
+        let detail = "wallet: expected one whose fingerprint the policy pins";
+        return Err(Problem::new(Code::WalletNotPinned, detail));
+    }
     let mut addresses = Vec::new();
     for path in paths(&query.selection)? {
         let address = policy.covers(&path).then(|| wallet.address(&path)).flatten();
@@ -29,6 +33,7 @@ pub fn list(enclave: &Enclave, query: &AddressQuery) -> Result<AddressesReply, P
         version: V1,
         boot_id: enclave.receipt_key.boot_id().clone(),
         wallet: query.wallet.clone(),
+        fingerprint: wallet.fingerprint(),
         chain: ChainNamespace::Eip155,
         addresses: addresses.clone(),
     };

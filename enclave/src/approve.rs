@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::B256;
-use strongroom_policy::{Denial, Policy, Question, Transaction, Verdict, evaluate};
+use strongroom_policy::{Denial, Question, Transaction, Verdict, evaluate};
 use strongroom_shared::digest::Digest;
 use strongroom_shared::evm::EvmAddress;
 use strongroom_shared::id::RuleId;
@@ -11,15 +11,15 @@ use strongroom_shared::intent::Intent;
 use strongroom_shared::problem::{Code, Problem};
 use strongroom_shared::receipt::Event;
 use strongroom_shared::reply::{IgnoredSignature, SignReply};
-use strongroom_shared::time::UtcSeconds;
 
 use crate::decode::DecodedIntent;
-use crate::keys::Keyring;
-use crate::ledger::{Claim, Claimed, Conflict, Ledger, Reservation};
+use crate::enclave::Enclave;
+use crate::ledger::{Claim, Claimed, Conflict, Reservation};
 use crate::refusal::{Failed, Refusal};
 
 /// An intent that the policy allows, and that is reserved. Nothing else is ever signed.
-pub struct ApprovedIntent {
+pub struct ApprovedIntent<'e> {
+    enclave: &'e Enclave,
     intent: Intent,
     digest: Digest,
     from: EvmAddress,
@@ -30,45 +30,42 @@ pub struct ApprovedIntent {
 }
 
 /// What approving gives.
-pub enum Approval {
+pub enum Approval<'e> {
     /// It may be signed, now and once.
-    Approved(ApprovedIntent),
+    Approved(ApprovedIntent<'e>),
     /// It was signed before: the identical result.
     AlreadySigned(Arc<SignReply>),
 }
 
-impl ApprovedIntent {
+impl<'e> ApprovedIntent<'e> {
     /// Evaluates the policy, then reserves. A refusal reserves nothing.
-    pub fn approve(
-        decoded: DecodedIntent<'_>,
-        policy: &Policy,
-        keyring: &Keyring,
-        ledger: &Arc<Ledger>,
-        now: UtcSeconds,
-    ) -> Result<Approval, Refusal> {
+    pub fn approve(decoded: DecodedIntent<'e>) -> Result<Approval<'e>, Refusal> {
+        let enclave = decoded.intent().enclave();
         let asked = decoded.intent().intent();
+        let now = enclave.now();
         let verdict = evaluate(
-            policy,
+            &enclave.policy,
             &Question {
                 wallet: decoded.intent().wallet(),
                 path: &asked.path,
                 policy_digest: &asked.policy,
-                expires_at: asked.expires_at,
                 now,
                 transaction: decoded.transaction(),
                 effects: decoded.effects(),
-                destinations: keyring,
+                destinations: &enclave.keyring,
             },
         );
-        if let Verdict::Denied(denial) = verdict {
-            return Err(decoded.deny(denial, None).into());
+        match verdict {
+            Verdict::Allowed { rules: _ } => {}
+            Verdict::Denied(denial) => return Err(decoded.deny(denial, None).into()),
+            Verdict::Unresolved => {
+                return Err(not_open("transaction: to: a wallet of the policy, which is not open"));
+            }
         }
-        let from = keyring.get(&asked.wallet).and_then(|wallet| wallet.address(&asked.path));
+        let from =
+            enclave.keyring.get(&asked.wallet).and_then(|wallet| wallet.address(&asked.path));
         let Some(from) = from else {
-            let detail = "intent: wallet: it is in the policy, and not open in the enclave";
-            return Err(decoded
-                .deny(denial("wallets/open", Code::UnknownWallet, detail), None)
-                .into());
+            return Err(not_open("intent: wallet: in the policy, and not open in the enclave"));
         };
         let claim = Claim {
             digest: decoded.intent().digest(),
@@ -80,7 +77,7 @@ impl ApprovedIntent {
             nonce: decoded.transaction().nonce(),
             sighash: decoded.transaction().sighash(),
         };
-        match ledger.claim(&claim, now) {
+        match enclave.ledger.claim(&claim, now) {
             Ok(Claimed::Reserved(reservation)) => {
                 Ok(Approval::Approved(Self::new(decoded, from, reservation)))
             }
@@ -89,10 +86,11 @@ impl ApprovedIntent {
         }
     }
 
-    fn new(decoded: DecodedIntent<'_>, from: EvmAddress, reservation: Reservation) -> Self {
+    fn new(decoded: DecodedIntent<'e>, from: EvmAddress, reservation: Reservation) -> Self {
         let record = decoded.record(Some(from));
         let (intent, transaction) = decoded.into_parts();
         Self {
+            enclave: intent.enclave(),
             event: intent.event(vec![record]),
             digest: intent.digest(),
             ignored: intent.ignored().to_vec(),
@@ -101,6 +99,11 @@ impl ApprovedIntent {
             transaction,
             reservation,
         }
+    }
+
+    /// Where it was approved.
+    pub(crate) fn enclave(&self) -> &'e Enclave {
+        self.enclave
     }
 
     /// What is to be signed for.
@@ -148,18 +151,20 @@ impl ApprovedIntent {
     }
 }
 
-fn denial(rule: &'static str, code: Code, detail: &str) -> Denial {
-    Denial { code, rule: RuleId::fixed(rule), detail: detail.to_owned() }
+/// Which wallets are open is up to the host, and so it decides nothing: no receipt says no because
+/// of it, or the host could have a no signed now, and the yes a moment later.
+fn not_open(detail: &'static str) -> Refusal {
+    Refusal::Busy(Problem::new(Code::WalletNotOpen, detail))
 }
 
 fn refuse(decoded: DecodedIntent<'_>, from: EvmAddress, conflict: Conflict) -> Refusal {
-    let denial = match conflict {
-        Conflict::IntentIdReused => denial(
+    let (rule, code, detail) = match conflict {
+        Conflict::IntentIdReused => (
             "ledger/intent-id",
             Code::IntentIdReused,
             "intent: intent_id: expected a new one, or the same payload bytes",
         ),
-        Conflict::NonceUsed => denial(
+        Conflict::NonceUsed => (
             "ledger/nonce",
             Code::NonceUsed,
             "transaction: nonce: expected one that was not used for another transaction",
@@ -173,5 +178,6 @@ fn refuse(decoded: DecodedIntent<'_>, from: EvmAddress, conflict: Conflict) -> R
             return Refusal::Busy(Problem::new(Code::LedgerFull, detail));
         }
     };
+    let denial = Denial { code, rule: RuleId::fixed(rule), detail: detail.to_owned() };
     decoded.deny(denial, Some(from)).into()
 }

@@ -1,6 +1,7 @@
 //! Step 10: every decision leaves a receipt, in one chain; and no signature leaves without one.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::Signature;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -44,21 +45,33 @@ pub enum ReceiptKeyError {
 pub struct AuditError;
 
 /// A signature whose receipt is written.
-pub struct ReleasedSignature {
-    approved: ApprovedIntent,
+pub struct ReleasedSignature<'e> {
+    approved: ApprovedIntent<'e>,
     signature: Signature,
     receipt: Receipt,
 }
 
+/// How many receipts are kept for a host that lost them on the way. More than the requests of a
+/// connection can be.
+const KEPT: usize = 1_024;
+/// How many of them a reply has; they fit into a frame many times.
+const REPLAYED: usize = 64;
+
 /// The chain of receipts of one life of the enclave.
 pub struct Chain {
     policy: Digest,
-    place: Mutex<Option<Position>>,
+    end: Mutex<End>,
+}
+
+/// The end of the chain: where the next receipt goes, and the last ones, oldest first.
+struct End {
+    place: Option<Position>,
+    kept: VecDeque<Receipt>,
 }
 
 impl ReceiptKey {
     /// A new key, for the life `boot_id`.
-    pub fn generate(nsm: &dyn Nsm, boot_id: BootId) -> Result<Self, ReceiptKeyError> {
+    pub(crate) fn generate(nsm: &dyn Nsm, boot_id: BootId) -> Result<Self, ReceiptKeyError> {
         let seed = entropy::random_32(nsm)?;
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
             .map_err(|_| ReceiptKeyError::Generate)?;
@@ -91,20 +104,21 @@ impl ReceiptKey {
 impl Chain {
     /// The chain goes on after `position`, which is what the host says: a lie shows as a gap or a
     /// fork to anyone who holds a later head.
-    pub fn continue_from(position: Option<Position>, policy: Digest) -> Self {
-        Self { policy, place: Mutex::new(position) }
+    pub(crate) fn continue_from(place: Option<Position>, policy: Digest) -> Self {
+        Self { policy, end: Mutex::new(End { place, kept: VecDeque::new() }) }
     }
 
     /// Writes the receipt of a decision, in a group of one.
-    pub fn append(
+    pub(crate) fn append(
         &self,
         key: &ReceiptKey,
         event: Event,
         decision: Decision,
-        time: UtcSeconds,
+        clock: impl FnOnce() -> UtcSeconds,
     ) -> Result<Receipt, AuditError> {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let sequence = match &*place {
+        let mut end = self.lock();
+        let place = end.place;
+        let sequence = match place {
             None => 1,
             Some(last) => last.sequence.checked_add(1).ok_or(AuditError)?,
         };
@@ -113,7 +127,7 @@ impl Chain {
             sequence,
             previous: place.map(|last| last.body),
             boot_id: key.boot_id().clone(),
-            time,
+            time: clock(), // read under the lock: times in the chain do not run backwards
             policy: self.policy,
             event,
             decision,
@@ -130,28 +144,39 @@ impl Chain {
         let head = serde_json::to_vec(&head).map_err(|_| AuditError)?;
         let position = Position { sequence, body: Digest::of(&body), head: Digest::of(&head) };
         let head = key.sign(PayloadType::ReceiptHead, head).ok_or(AuditError)?;
-        *place = Some(position);
-        Ok(Receipt { body: Base64(body), sequence, proof: Vec::new(), head })
+        let receipt = Receipt { body: Base64(body), sequence, proof: Vec::new(), head };
+        end.place = Some(position);
+        if end.kept.len() >= KEPT {
+            end.kept.pop_front();
+        }
+        end.kept.push_back(receipt.clone());
+        Ok(receipt)
     }
 
-    /// Writes the receipt of a signature, and only then makes the signature readable.
-    pub fn release(
-        &self,
-        key: &ReceiptKey,
-        unreleased: UnreleasedSignature,
-        time: UtcSeconds,
-    ) -> Result<ReleasedSignature, Failed> {
-        let event = unreleased.approved().event().clone();
-        let (approved, signature) = unreleased.into_parts();
-        match self.append(key, event, Decision::Allowed, time) {
-            Ok(receipt) => Ok(ReleasedSignature { approved, signature, receipt }),
-            Err(AuditError) => Err(approved.failed("the receipt could not be written")),
-        }
+    /// Receipts above `sequence` that the host may have lost on the way, oldest first; not all at
+    /// once.
+    pub fn after(&self, sequence: u64) -> Vec<Receipt> {
+        let end = self.lock();
+        let lost = end.kept.iter().filter(|receipt| receipt.sequence > sequence);
+        lost.take(REPLAYED).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ReleasedSignature {
-    pub(crate) fn into_parts(self) -> (ApprovedIntent, Signature, Receipt) {
+impl<'e> ReleasedSignature<'e> {
+    /// Writes the receipt of a signature, and only then makes the signature readable.
+    pub fn release(unreleased: UnreleasedSignature<'e>) -> Result<Self, Failed> {
+        let (approved, signature) = unreleased.into_parts();
+        match approved.enclave().receipt(approved.event().clone(), Decision::Allowed) {
+            Ok(receipt) => Ok(Self { approved, signature, receipt }),
+            Err(AuditError) => Err(approved.failed("the receipt could not be written")),
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> (ApprovedIntent<'e>, Signature, Receipt) {
         (self.approved, self.signature, self.receipt)
     }
 }

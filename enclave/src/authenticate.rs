@@ -1,7 +1,7 @@
 //! Step 5: who asked, and until when the question stands.
 
 use serde_bytes::ByteBuf;
-use strongroom_policy::{Policy, WalletPolicy};
+use strongroom_policy::WalletPolicy;
 use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::{Envelope, PayloadType};
 use strongroom_shared::id::PrincipalId;
@@ -10,8 +10,8 @@ use strongroom_shared::json;
 use strongroom_shared::problem::Code;
 use strongroom_shared::receipt::{Event, TransactionRecord};
 use strongroom_shared::reply::IgnoredSignature;
-use strongroom_shared::time::UtcSeconds;
 
+use crate::enclave::Enclave;
 use crate::refusal::Rejected;
 use crate::signatures::Verified;
 
@@ -30,22 +30,20 @@ impl UnverifiedRequest {
 }
 
 /// An intent that the one caller of its wallet has signed, and that has not expired.
-pub struct AuthenticatedIntent<'p> {
+pub struct AuthenticatedIntent<'e> {
+    enclave: &'e Enclave,
     intent: Intent,
     digest: Digest,
-    wallet: &'p WalletPolicy,
+    wallet: &'e WalletPolicy,
     caller: PrincipalId,
     signers: Vec<PrincipalId>,
     ignored: Vec<IgnoredSignature>,
 }
 
-impl<'p> AuthenticatedIntent<'p> {
-    /// Verifies an envelope: its form, its signatures, its one caller, its expiry.
-    pub fn verify(
-        request: UnverifiedRequest,
-        policy: &'p Policy,
-        now: UtcSeconds,
-    ) -> Result<Self, Rejected> {
+impl<'e> AuthenticatedIntent<'e> {
+    /// Verifies an envelope: its form, its signatures, its one caller, its life.
+    pub fn verify(enclave: &'e Enclave, request: UnverifiedRequest) -> Result<Self, Rejected> {
+        let policy = &enclave.policy;
         let envelope = Envelope::parse(PayloadType::Intent, &request.0)?;
         let verified = Verified::of(&envelope, |id| policy.principal(id).map(|known| known.key()));
         let reject = |code, detail: &str| {
@@ -80,13 +78,26 @@ impl<'p> AuthenticatedIntent<'p> {
                 return Err(reject(Code::SeveralCallers, "signatures: expected one caller's"));
             }
         };
+        // Time decides both of these. They leave no receipt: an intent that would live for too long is
+        // acceptable later, and a signed no must not turn into a yes.
+        let now = enclave.now();
         if now > intent.expires_at {
             return Err(reject(Code::IntentExpired, "intent: expires_at: expected a later time"));
+        }
+        if intent.expires_at > now.plus_seconds(wallet.max_intent_seconds()) {
+            let detail =
+                "intent: expires_at: expected a time within the wallet's max_intent_seconds";
+            return Err(reject(Code::ExpiryTooFar, detail));
         }
         let Verified { signers, ignored } = verified;
         let digest = envelope.digest();
         let signers = signers.into_iter().collect();
-        Ok(Self { intent, digest, wallet, caller, signers, ignored })
+        Ok(Self { enclave, intent, digest, wallet, caller, signers, ignored })
+    }
+
+    /// Where it was authenticated, and where every later step happens.
+    pub(crate) fn enclave(&self) -> &'e Enclave {
+        self.enclave
     }
 
     /// What is asked.
@@ -100,7 +111,7 @@ impl<'p> AuthenticatedIntent<'p> {
     }
 
     /// The policy's part about the wallet.
-    pub fn wallet(&self) -> &'p WalletPolicy {
+    pub fn wallet(&self) -> &'e WalletPolicy {
         self.wallet
     }
 

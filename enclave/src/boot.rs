@@ -9,7 +9,6 @@ mod measured;
 mod policy;
 
 use strongroom_attestation::cms::{CmsError, RecipientKeyError};
-use strongroom_attestation::document::ParseError;
 use strongroom_attestation::nsm::NsmError;
 use strongroom_policy::PolicyError;
 use strongroom_shared::dsse::EnvelopeError;
@@ -18,11 +17,11 @@ use strongroom_shared::problem::{Code, Problem};
 use strongroom_shared::time::UtcSeconds;
 
 use crate::audit::{AuditError, ReceiptKeyError};
+use crate::clock::ClockError;
 use crate::config::ConfigError;
 use crate::entropy::EntropyError;
 use crate::kms::KmsError;
 
-pub use dek::UnwrappedDek;
 pub use measured::Measured;
 pub use policy::PolicyLocked;
 
@@ -44,8 +43,8 @@ pub enum BootError {
     #[error("boot: {0}")]
     Nsm(#[from] NsmError),
     /// The NSM's own document, which the time is taken from.
-    #[error("boot: time: {0}")]
-    Time(#[from] ParseError),
+    #[error("boot: {0}")]
+    Time(#[from] ClockError),
     /// The policy's envelope.
     #[error("boot: policy: {0}")]
     PolicyEnvelope(#[from] EnvelopeError),
@@ -60,6 +59,9 @@ pub enum BootError {
     /// The policy itself.
     #[error("boot: {0}")]
     Policy(#[from] PolicyError),
+    /// Keys of admins do not sign intents, nor the other way round.
+    #[error("boot: policy: principals: expected keys that are no policy admin's")]
+    KeyCrosses,
     /// The policy is too old.
     #[error("boot: policy: not_after: expected a time after {now}, found {not_after}")]
     PolicyExpired {
@@ -113,6 +115,7 @@ impl BootError {
             Self::PolicyEnvelope(_)
             | Self::PolicyQuorum { .. }
             | Self::Policy(_)
+            | Self::KeyCrosses
             | Self::PolicyExpired { .. } => Code::BootPolicyRefused,
             Self::PolicyLocked => Code::BootPolicyLocked,
             Self::Kms(KmsError::Unreachable { .. }) => Code::BootKmsUnreachable,

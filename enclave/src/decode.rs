@@ -1,7 +1,7 @@
 //! Step 6: what the transaction does. The enclave decodes it and derives the digest itself; it
 //! never signs a digest that it was given.
 
-use strongroom_policy::{Denial, Policy, Transaction};
+use strongroom_policy::{Denial, Transaction};
 use strongroom_shared::evm::{Effect, EvmAddress};
 use strongroom_shared::intent::Payload;
 use strongroom_shared::receipt::TransactionRecord;
@@ -10,15 +10,15 @@ use crate::authenticate::AuthenticatedIntent;
 use crate::refusal::{Denied, Refusal, Rejected};
 
 /// An intent whose transaction is understood to the last byte.
-pub struct DecodedIntent<'p> {
-    intent: AuthenticatedIntent<'p>,
+pub struct DecodedIntent<'e> {
+    intent: AuthenticatedIntent<'e>,
     transaction: Transaction,
     effects: Vec<Effect>,
 }
 
-impl<'p> DecodedIntent<'p> {
+impl<'e> DecodedIntent<'e> {
     /// Decodes the transaction, and what it does.
-    pub fn decode(intent: AuthenticatedIntent<'p>, policy: &Policy) -> Result<Self, Refusal> {
+    pub fn decode(intent: AuthenticatedIntent<'e>) -> Result<Self, Refusal> {
         let Payload::EvmTransaction { unsigned } = &intent.intent().payload;
         let transaction = match strongroom_policy::decode(&unsigned.0) {
             Ok(transaction) => transaction,
@@ -32,12 +32,13 @@ impl<'p> DecodedIntent<'p> {
         };
         // What cannot be read has no effects here, and is denied by the policy's calldata rule: after
         // the rules about the intent itself, so that a stale policy digest is called just that.
-        let effects = strongroom_policy::effects(policy, &transaction).unwrap_or_default();
+        let effects =
+            strongroom_policy::effects(&intent.enclave().policy, &transaction).unwrap_or_default();
         Ok(Self { intent, transaction, effects })
     }
 
     /// Who asked for what.
-    pub fn intent(&self) -> &AuthenticatedIntent<'p> {
+    pub fn intent(&self) -> &AuthenticatedIntent<'e> {
         &self.intent
     }
 
@@ -69,7 +70,7 @@ impl<'p> DecodedIntent<'p> {
         deny(&self.intent, vec![record], denial)
     }
 
-    pub(crate) fn into_parts(self) -> (AuthenticatedIntent<'p>, Transaction) {
+    pub(crate) fn into_parts(self) -> (AuthenticatedIntent<'e>, Transaction) {
         (self.intent, self.transaction)
     }
 }

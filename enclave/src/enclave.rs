@@ -1,7 +1,8 @@
 //! An enclave that has booted: the only thing that has a pipeline.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use strongroom_attestation::nsm::{AttestRequest, Nsm, NsmClient, NsmError};
 use strongroom_policy::Policy;
@@ -10,18 +11,20 @@ use strongroom_shared::dsse::Envelope;
 use strongroom_shared::encoding::Base64;
 use strongroom_shared::id::DekId;
 use strongroom_shared::receipt::{Decision, Event, Receipt};
-use strongroom_shared::reply::PolicyReply;
+use strongroom_shared::reply::{PolicyReply, WalletInfo};
 use strongroom_shared::time::UtcSeconds;
+use strongroom_shared::wire::Booted;
 
 use crate::acts::DoneActs;
-use crate::audit::{AuditError, Chain, ReceiptKey, ReleasedSignature};
+use crate::audit::{AuditError, Chain, ReceiptKey};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::Keyring;
 use crate::ledger::Ledger;
-use crate::refusal::Failed;
 use crate::secret::SealingKey;
-use crate::sign::UnreleasedSignature;
+
+/// How old the NSM's last word about the time may be.
+const ANCHOR_AGE: Duration = Duration::from_secs(300);
 
 /// Everything that one life of the enclave has. Made by [`crate::boot`] only.
 pub struct Enclave {
@@ -29,7 +32,7 @@ pub struct Enclave {
     pub(crate) config: Config,
     pub(crate) policy: Policy,
     pub(crate) policy_envelope: Envelope,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Mutex<Clock>,
     pub(crate) dek_id: DekId,
     pub(crate) sealing_key: SealingKey,
     pub(crate) receipt_key: ReceiptKey,
@@ -39,27 +42,21 @@ pub struct Enclave {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) acts: DoneActs,
     pub(crate) rejections: AtomicU64,
+    pub(crate) booted: Booted,
 }
 
 impl Enclave {
-    /// The policy in force.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// The wallets that are open.
-    pub fn keyring(&self) -> &Keyring {
-        &self.keyring
-    }
-
-    /// What was approved before.
-    pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
-    }
-
-    /// The trusted time.
-    pub fn now(&self) -> UtcSeconds {
-        self.clock.now()
+    /// The trusted time. Asks the NSM again when its last word is [`ANCHOR_AGE`] old, so that a
+    /// monotonic clock that drifts does not keep expired intents alive.
+    pub(crate) fn now(&self) -> UtcSeconds {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if clock.age() > ANCHOR_AGE
+            && let Ok(fresh) = Clock::ask(&*self.nsm)
+        {
+            // A NSM that is busy is asked the next time; time does not run backwards.
+            *clock = clock.later_of(fresh);
+        }
+        clock.now()
     }
 
     /// How many requests nobody known stood behind.
@@ -73,15 +70,22 @@ impl Enclave {
 
     /// Writes the receipt of a decision.
     pub(crate) fn receipt(&self, event: Event, decision: Decision) -> Result<Receipt, AuditError> {
-        self.chain.append(&self.receipt_key, event, decision, self.now())
+        self.chain.append(&self.receipt_key, event, decision, || self.now())
     }
 
-    /// Step 10 of the pipeline.
-    pub(crate) fn release(
-        &self,
-        signature: UnreleasedSignature,
-    ) -> Result<ReleasedSignature, Failed> {
-        self.chain.release(&self.receipt_key, signature, self.now())
+    /// What its boot gave: the host may have lost it on the way.
+    pub fn booted(&self) -> &Booted {
+        &self.booted
+    }
+
+    /// Receipts that the host may have lost on the way.
+    pub fn receipts_after(&self, sequence: u64) -> Vec<Receipt> {
+        self.chain.after(sequence)
+    }
+
+    /// Every open wallet.
+    pub fn wallets(&self) -> Vec<WalletInfo> {
+        self.keyring.all().iter().map(|wallet| wallet.info()).collect()
     }
 
     /// The policy as its admins signed it.

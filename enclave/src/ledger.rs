@@ -15,10 +15,12 @@ use strongroom_shared::id::{IntentId, PrincipalId};
 use strongroom_shared::reply::SignReply;
 use strongroom_shared::time::UtcSeconds;
 
-/// The most intents that have not expired; a stored result takes about 3 KiB.
+/// The most intents that have not expired. A stored result takes about 3 KiB, and at most 8 KiB,
+/// since a transaction has at most [`strongroom_policy::MAX_UNSIGNED`] bytes: 512 MiB at the worst.
 const MAX_INTENTS: usize = 65_536;
-/// The most senders within the horizon; each takes about 250 bytes.
-const MAX_SENDERS: usize = 1_000_000;
+/// The most nonces of all senders within the horizon. Each takes at most 300 bytes with its sender:
+/// 300 MiB at the worst.
+const MAX_NONCES: usize = 1_000_000;
 /// How many nonces of a sender are told apart.
 const NONCES: usize = 64;
 
@@ -79,6 +81,8 @@ struct State {
     names: HashMap<(PrincipalId, IntentId), Digest>,
     expiries: BTreeSet<(UtcSeconds, Digest)>,
     senders: HashMap<Sender, Nonces>,
+    /// How many nonces all senders have together.
+    nonces: usize,
     idle: BTreeSet<(UtcSeconds, Sender)>,
 }
 
@@ -154,8 +158,7 @@ impl State {
         if known.is_some_and(|nonces| !nonces.allow(claim.nonce, &claim.sighash)) {
             return Err(Conflict::NonceUsed);
         }
-        let no_room = known.is_none() && self.senders.len() >= MAX_SENDERS;
-        if no_room || self.intents.len() >= MAX_INTENTS {
+        if self.nonces >= MAX_NONCES || self.intents.len() >= MAX_INTENTS {
             return Err(Conflict::Full);
         }
         // Every check has passed: from here on, all of it happens.
@@ -167,7 +170,9 @@ impl State {
         self.idle.remove(&(nonces.idle_at, sender));
         nonces.idle_at = nonces.idle_at.max(idle_at);
         self.idle.insert((nonces.idle_at, sender));
+        let before = nonces.used.len();
         nonces.use_up(claim.nonce, claim.sighash);
+        self.nonces = self.nonces.saturating_add(nonces.used.len()).saturating_sub(before);
         self.names.insert(name.clone(), claim.digest);
         self.expiries.insert((claim.expires_at, claim.digest));
         self.intents.insert(claim.digest, Entry { name, outcome: Outcome::InFlight });
@@ -188,7 +193,9 @@ impl State {
             && at < now
         {
             self.idle.pop_first();
-            self.senders.remove(&sender);
+            if let Some(nonces) = self.senders.remove(&sender) {
+                self.nonces = self.nonces.saturating_sub(nonces.used.len());
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ pub fn load(enclave: &Enclave, sealed: &SealedKey) -> Result<WalletInfo, Problem
     let SealedKey { key_id, wallet, .. } = sealed;
     let seed = Seed::open(&enclave.sealing_key, enclave.dek_id, sealed)
         .map_err(|error| Problem::new(Code::SealedKeyRefused, error.to_string()))?;
-    let Some(policy) = enclave.policy().wallet(wallet) else {
+    let Some(policy) = enclave.policy.wallet(wallet) else {
         let detail = "sealed key: wallet: expected one that the policy lists";
         return Err(Problem::new(Code::WalletNotInPolicy, detail));
     };
@@ -25,11 +25,13 @@ pub fn load(enclave: &Enclave, sealed: &SealedKey) -> Result<WalletInfo, Problem
         return Err(Problem::new(Code::FingerprintMismatch, detail));
     }
     let info = opened.info();
-    if enclave.keyring().add(opened) {
-        return Ok(info);
+    match enclave.keyring.admit(wallet) {
+        Ok(admission) => admission.open(opened),
+        Err(open) if open.key_id() == key_id => {}
+        Err(_) => {
+            let detail = "sealed key: another wallet has that name";
+            return Err(Problem::new(Code::WalletExists, detail));
+        }
     }
-    match enclave.keyring().get(wallet) {
-        Some(open) if open.key_id() == key_id => Ok(info),
-        _ => Err(Problem::new(Code::WalletExists, "sealed key: another wallet has that name")),
-    }
+    Ok(info)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_eips::eip2718::Encodable2718 as _;
 use strongroom_shared::encoding::HexBytes;
-use strongroom_shared::problem::Problem;
+use strongroom_shared::problem::{Code, Problem};
 use strongroom_shared::receipt::{Decision, Event};
 use strongroom_shared::reply::{SignReply, SignedTransaction};
 use strongroom_shared::wire::Reply;
@@ -14,7 +14,7 @@ use crate::enclave::Enclave;
 use crate::refusal::{Denied, Failed, Refusal, Rejected};
 
 /// Puts the signature into its transaction, and stores the result for the same intent.
-pub fn signed(released: ReleasedSignature) -> Arc<SignReply> {
+pub fn signed(released: ReleasedSignature<'_>) -> Arc<SignReply> {
     let (approved, signature, receipt) = released.into_parts();
     let transaction = approved.transaction().typed().clone().into_envelope(signature);
     let result = SignedTransaction {
@@ -62,7 +62,13 @@ fn with_receipt(
     event: Event,
     decision: Decision,
 ) -> Reply {
-    problem.policy = Some(*enclave.policy().digest());
-    problem.receipt = enclave.receipt(event, decision).ok();
-    Reply::Refused(problem)
+    match enclave.receipt(event, decision) {
+        Ok(receipt) => {
+            problem.policy = Some(*enclave.policy.digest());
+            problem.receipt = Some(receipt);
+            Reply::Refused(problem)
+        }
+        // What is not recorded is not decided.
+        Err(error) => Reply::Refused(Problem::new(Code::InternalFault, error.to_string())),
+    }
 }

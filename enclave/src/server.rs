@@ -1,18 +1,18 @@
 //! Step 4: frames become requests. Whatever the host sends, the enclave stays up.
 //!
-//! Bounds: connections, requests at once, the size of a frame, the time that half a frame may take.
-//! Replies come in any order. A connection that breaks the protocol is told so, and closed; no
+//! Bounds: connections, requests at once on each, the size of a frame, the time that half a frame may
+//! take in either direction. Replies come in any order. A connection that breaks the protocol is told so, and closed; no
 //! other connection notices.
 
 mod calls;
 mod connection;
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use strongroom_shared::wire;
-use tokio::sync::{Mutex, Semaphore};
+use strongroom_shared::wire::Phase;
+use tokio::sync::Semaphore;
 
 use crate::boot::{Measured, PolicyLocked};
 use crate::enclave::Enclave;
@@ -20,26 +20,28 @@ use crate::platform::Transport;
 
 /// The most connections at once; the host's proxy needs one.
 const MAX_CONNECTIONS: usize = 16;
-/// The most requests at once, over all connections; one more is told to come again.
-const MAX_REQUESTS: usize = 512;
 /// The longest time from the first byte of a frame, or from the connection to its hello, to the
 /// last byte.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+/// After so many failures to accept in a row, the transport itself has failed.
+const ACCEPT_FAILURES: u32 = 50;
+/// The pause after a failure to accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How far the boot is. Each phase owns what the next one needs.
-enum Phase {
+enum Boot {
     AwaitingPolicy(Measured),
     AwaitingDek(PolicyLocked),
-    /// Ready; or, after a failure in the last step, not to be used again in this life.
     Over,
 }
 
 /// The enclave's end of the vsock.
 pub struct Server<T> {
     transport: Arc<T>,
-    boot: Mutex<Phase>,
+    boot: tokio::sync::Mutex<Boot>,
+    /// What a hello says; a boot that waits for KMS does not make it wait.
+    phase: Mutex<Phase>,
     enclave: OnceLock<Enclave>,
-    requests: Arc<Semaphore>,
     connections: Arc<Semaphore>,
 }
 
@@ -48,15 +50,16 @@ impl<T: Transport> Server<T> {
     pub fn new(transport: Arc<T>, measured: Measured) -> Arc<Self> {
         Arc::new(Self {
             transport,
-            boot: Mutex::new(Phase::AwaitingPolicy(measured)),
+            boot: tokio::sync::Mutex::new(Boot::AwaitingPolicy(measured)),
+            phase: Mutex::new(Phase::AwaitingPolicy),
             enclave: OnceLock::new(),
-            requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         })
     }
 
     /// Serves until the transport itself fails.
     pub async fn serve(self: Arc<Self>) -> io::Error {
+        let mut failures: u32 = 0;
         loop {
             // Waits for a place first: what is not accepted costs nothing here.
             let Ok(place) = Arc::clone(&self.connections).acquire_owned().await else {
@@ -64,8 +67,14 @@ impl<T: Transport> Server<T> {
             };
             let stream = match self.transport.accept().await {
                 Ok(stream) => stream,
-                Err(error) => return error,
+                Err(error) if failures >= ACCEPT_FAILURES => return error,
+                Err(_) => {
+                    failures = failures.saturating_add(1);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
             };
+            failures = 0;
             let server = Arc::clone(&self);
             tokio::spawn(async move {
                 connection::serve(server, stream).await;
@@ -74,13 +83,11 @@ impl<T: Transport> Server<T> {
         }
     }
 
-    async fn phase(&self) -> wire::Phase {
-        if self.enclave.get().is_some() {
-            return wire::Phase::Ready;
-        }
-        match &*self.boot.lock().await {
-            Phase::AwaitingPolicy(_) => wire::Phase::AwaitingPolicy,
-            Phase::AwaitingDek(_) | Phase::Over => wire::Phase::AwaitingDek,
-        }
+    fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 }

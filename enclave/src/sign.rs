@@ -10,15 +10,15 @@ use crate::keys::UnlockedKey;
 use crate::refusal::Failed;
 
 /// A signature that nobody can read before its receipt is written.
-pub struct UnreleasedSignature {
-    approved: ApprovedIntent,
+pub struct UnreleasedSignature<'e> {
+    approved: ApprovedIntent<'e>,
     signature: Signature,
 }
 
-impl UnreleasedSignature {
+impl<'e> UnreleasedSignature<'e> {
     /// Signs the sighash of the approved intent with the key that was derived for it. The key is
     /// used up.
-    pub fn sign(key: UnlockedKey) -> Result<Self, Failed> {
+    pub fn sign(key: UnlockedKey<'e>) -> Result<Self, Failed> {
         let (approved, secret) = key.into_parts();
         let sighash = approved.sighash();
         let (signature, recovery) =
@@ -34,11 +34,7 @@ impl UnreleasedSignature {
         Ok(Self { approved, signature })
     }
 
-    pub(crate) fn approved(&self) -> &ApprovedIntent {
-        &self.approved
-    }
-
-    pub(crate) fn into_parts(self) -> (ApprovedIntent, Signature) {
+    pub(crate) fn into_parts(self) -> (ApprovedIntent<'e>, Signature) {
         (self.approved, self.signature)
     }
 }

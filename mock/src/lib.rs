@@ -14,4 +14,5 @@ mod files;
 pub mod kms;
 pub mod nsm;
 pub mod pki;
+pub mod stop;
 pub mod transport;

@@ -16,6 +16,9 @@ use crate::evaluate::Denial;
 /// Why bytes are not a transaction that can be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
+    /// It is longer than any transaction that is signed here.
+    #[error("payload.unsigned: expected at most {MAX_UNSIGNED} bytes, found {0}")]
+    TooLong(usize),
     /// There is nothing.
     #[error("payload.unsigned: expected a transaction, found no bytes")]
     Empty,
@@ -54,6 +57,7 @@ impl DecodeError {
                 detail: self.to_string(),
             }),
             Self::Empty
+            | Self::TooLong(_)
             | Self::UnknownType(_)
             | Self::Rlp(_)
             | Self::ChainIdMissing
@@ -68,6 +72,7 @@ impl DecodeError {
         match self {
             Self::UnsupportedType(_) => Code::TransactionTypeDenied,
             Self::Empty
+            | Self::TooLong(_)
             | Self::UnknownType(_)
             | Self::Rlp(_)
             | Self::ChainIdMissing
@@ -86,8 +91,15 @@ pub struct Transaction {
     sighash: B256,
 }
 
+/// The longest unsigned transaction, in bytes. Transfers have about 150; an access list that is paid
+/// for takes the rest. What is stored of an intent is bounded by it.
+pub const MAX_UNSIGNED: usize = 4_096;
+
 /// Reads the whole of `unsigned` as one transaction in its canonical encoding for signing.
 pub fn decode(unsigned: &[u8]) -> Result<Transaction, DecodeError> {
+    if unsigned.len() > MAX_UNSIGNED {
+        return Err(DecodeError::TooLong(unsigned.len()));
+    }
     let (first, rest) = unsigned.split_first().ok_or(DecodeError::Empty)?;
     let typed = match first {
         0xc0..=0xff => TypedTransaction::Legacy(read::<TxLegacy>(unsigned)?),

@@ -28,16 +28,15 @@ pub struct Question<'a> {
     pub effects: &'a [Effect],
     /// Where wallets that are destinations are.
     pub destinations: &'a dyn Destinations,
-    /// Trusted time.
+    /// Trusted time. The life of the intent is the asker's to check, before: it decides nothing that
+    /// lasts.
     pub now: UtcSeconds,
-    /// Until when the intent holds. That it has not passed is the asker's to check, before.
-    pub expires_at: UtcSeconds,
 }
 
 /// Where wallets are, said by one who has opened their keys.
 pub trait Destinations {
-    /// The addresses at the wallet's fixed paths; none while the wallet is not open.
-    fn wallet_addresses(&self, wallet: &WalletId) -> Vec<EvmAddress>;
+    /// The addresses at the wallet's fixed paths; `None` while the wallet is not open.
+    fn wallet_addresses(&self, wallet: &WalletId) -> Option<Vec<EvmAddress>>;
 }
 
 /// What the policy says.
@@ -51,6 +50,9 @@ pub enum Verdict {
     },
     /// One did not.
     Denied(Denial),
+    /// A destination could be a wallet that is not open: nobody can say now. It is no denial, since
+    /// whether a wallet is open is no property of the intent.
+    Unresolved,
 }
 
 /// The rule that said no, and why. A denial is not a fault.
@@ -78,17 +80,29 @@ impl Denial {
 
 /// Asks `policy`.
 ///
-/// The rules, in this order: `policy/digest`, `policy/not-after`, and of the wallet `pinned`,
-/// `expiry`, `paths`, `chains`, `calldata`, `transfers/<id>` (`transfers` where none allows it),
+/// The rules, in this order: `policy/digest`, `policy/not-after`, and of the wallet `pinned`, `paths`, `chains`, `calldata`, `transfers/<id>` (`transfers` where none allows it),
 /// `fees/gas-limit`, `fees/per-gas`, `fees/total`.
 pub fn evaluate(policy: &Policy, question: &Question<'_>) -> Verdict {
     match check(policy, question) {
         Ok(rules) => Verdict::Allowed { rules },
-        Err(denial) => Verdict::Denied(denial),
+        Err(No::Denied(denial)) => Verdict::Denied(denial),
+        Err(No::Unresolved) => Verdict::Unresolved,
     }
 }
 
-fn check(policy: &Policy, question: &Question<'_>) -> Result<Vec<RuleId>, Denial> {
+/// Why not every rule passed.
+enum No {
+    Denied(Denial),
+    Unresolved,
+}
+
+impl From<Denial> for No {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+fn check(policy: &Policy, question: &Question<'_>) -> Result<Vec<RuleId>, No> {
     let mut passed = Passed(Vec::new());
     check_policy(policy, question, &mut passed)?;
     check_key(policy, question, &mut passed)?;
@@ -128,16 +142,11 @@ fn check_policy(policy: &Policy, q: &Question<'_>, passed: &mut Passed) -> Resul
     })
 }
 
-/// This key may sign at all, here, for so long.
+/// This key may sign at all, and here.
 fn check_key(policy: &Policy, q: &Question<'_>, passed: &mut Passed) -> Result<(), Denial> {
     let (wallet, rules) = (q.wallet, q.wallet.rules());
     passed.require(policy.is_usable(wallet), &rules.pinned, Code::WalletNotPinned, || {
         "wallet: expected one whose fingerprint the policy pins".into()
-    })?;
-    let ahead = q.expires_at.seconds().saturating_sub(q.now.seconds());
-    let most = wallet.max_intent_seconds();
-    passed.require(ahead <= most, &rules.expiry, Code::ExpiryTooFar, || {
-        format!("expires_at: expected at most {most} seconds ahead, found {ahead}")
     })?;
     passed.require(wallet.covers(q.path), &rules.paths, Code::PathDenied, || {
         "path: expected one of the wallet's paths".into()
@@ -149,7 +158,7 @@ fn check_key(policy: &Policy, q: &Question<'_>, passed: &mut Passed) -> Result<(
 }
 
 /// What the transaction does is understood, each transfer is allowed, and so is the fee.
-fn check_effects(policy: &Policy, q: &Question<'_>, passed: &mut Passed) -> Result<(), Denial> {
+fn check_effects(policy: &Policy, q: &Question<'_>, passed: &mut Passed) -> Result<(), No> {
     let (wallet, rules) = (q.wallet, q.wallet.rules());
     // Said again here, so that a verdict never rests on effects of another transaction.
     let own = effects(policy, q.transaction).map_err(|unreadable| unreadable.denial(wallet))?;
@@ -177,11 +186,14 @@ fn allowing_rule<'a>(
     q: &Question<'a>,
     asset: &AssetRef,
     to: &EvmAddress,
-) -> Result<&'a RuleId, Denial> {
-    let deny =
-        |code, detail: String| Denial { code, rule: q.wallet.rules().transfers.clone(), detail };
+) -> Result<&'a RuleId, No> {
+    let deny = |code, detail: &str| Denial {
+        code,
+        rule: q.wallet.rules().transfers.clone(),
+        detail: detail.to_owned(),
+    };
     let mut asset_stands_in_a_rule = false;
-    let mut unresolved = Vec::new();
+    let mut unresolved = false;
     for rule in q.wallet.transfers().iter().filter(|rule| rule.assets().contains(asset)) {
         asset_stands_in_a_rule = true;
         let pays = match rule.to() {
@@ -190,10 +202,8 @@ fn allowing_rule<'a>(
                 addresses.contains(to)
                     || wallets.iter().any(|wallet| {
                         let found = resolve(policy, q.destinations, wallet);
-                        if found.is_empty() {
-                            unresolved.push(wallet.as_str());
-                        }
-                        found.contains(to)
+                        unresolved |= found.is_none();
+                        found.is_some_and(|addresses| addresses.contains(to))
                     })
             }
         };
@@ -203,22 +213,25 @@ fn allowing_rule<'a>(
     }
     if !asset_stands_in_a_rule {
         let detail = "asset: expected one of a transfer rule of the wallet";
-        return Err(deny(Code::AssetDenied, detail.into()));
+        return Err(deny(Code::AssetDenied, detail).into());
     }
-    let mut detail = String::from("to: expected a destination of a transfer rule of the wallet");
-    if !unresolved.is_empty() {
-        detail.push_str("; not open, or not pinned: ");
-        detail.push_str(&unresolved.join(", "));
+    if unresolved {
+        return Err(No::Unresolved);
     }
-    Err(deny(Code::DestinationDenied, detail))
+    let detail = "to: expected a destination of a transfer rule of the wallet";
+    Err(deny(Code::DestinationDenied, detail).into())
 }
 
-/// Where a wallet is that may be a destination: one that the policy pins, unless it is
-/// provisioning.
-fn resolve(policy: &Policy, destinations: &dyn Destinations, id: &WalletId) -> Vec<EvmAddress> {
+/// Where a wallet is that may be a destination: nowhere, unless the policy pins it or is
+/// provisioning; `None` while it is not open.
+fn resolve(
+    policy: &Policy,
+    destinations: &dyn Destinations,
+    id: &WalletId,
+) -> Option<Vec<EvmAddress>> {
     match policy.wallet(id) {
         Some(wallet) if policy.is_usable(wallet) => destinations.wallet_addresses(id),
-        Some(_) | None => Vec::new(),
+        Some(_) | None => Some(Vec::new()),
     }
 }
 

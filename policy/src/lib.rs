@@ -16,7 +16,7 @@ pub mod evaluate;
 #[cfg(test)]
 mod fixture;
 
-pub use decode::{DecodeError, Transaction, decode};
+pub use decode::{DecodeError, MAX_UNSIGNED, Transaction, decode};
 pub use document::{
     Asset, DekRule, FeeCaps, PathPattern, Policy, PolicyError, Principal, Role, Tier, WalletPolicy,
 };

@@ -82,13 +82,13 @@ codes! {
     // 500, 503: faults
     InternalFault = "internal_fault", 500, "a fault that is not the caller's";
     EnclaveNotReady = "enclave_not_ready", 503, "the enclave has not booted";
+    WalletNotOpen = "wallet_not_open", 503, "a wallet of the policy is not open in the enclave";
     EnclaveUnavailable = "enclave_unavailable", 503, "the enclave does not answer";
     Overloaded = "overloaded", 503, "too many requests at once";
     DeadlineExceeded = "deadline_exceeded", 503, "the request waited for too long";
     LedgerFull = "ledger_full", 503, "the ledger is full";
     StoreUnavailable = "store_unavailable", 503, "the receipt could not be made durable";
     // the host's own calls: boot, and the loading of wallets
-    BootOutOfOrder = "boot_out_of_order", 503, "the enclave is not in that phase of its boot";
     BootPolicyRefused = "boot_policy_refused", 503, "boot: the policy was refused";
     BootPolicyLocked = "boot_policy_locked", 503, "boot: another policy is locked into PCR17";
     BootNsmFailed = "boot_nsm_failed", 503, "boot: the NSM failed";

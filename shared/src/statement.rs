@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::evm::EvmAddress;
 use crate::id::{BootId, WalletId};
 use crate::intent::V1;
@@ -17,6 +18,8 @@ pub struct AddressStatement {
     pub boot_id: BootId,
     /// Whose addresses these are.
     pub wallet: WalletId,
+    /// The wallet's public-key fingerprint, as a policy pins it.
+    pub fingerprint: Digest,
     /// What the addresses are for.
     pub chain: ChainNamespace,
     /// The addresses.

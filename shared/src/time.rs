@@ -25,6 +25,11 @@ impl UtcSeconds {
         self.0
     }
 
+    /// So many seconds later.
+    pub const fn plus_seconds(self, seconds: u64) -> Self {
+        Self::new(self.0.saturating_add(seconds))
+    }
+
     /// Reads the one spelling that this type writes.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != 20 {

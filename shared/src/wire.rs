@@ -46,7 +46,8 @@ pub struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Call {
-    /// Go on with the boot: policy, credentials, DEK.
+    /// Go on with the boot: policy, credentials, DEK. An enclave that has booted with that policy says
+    /// again what its boot gave: the host may have lost it on the way.
     Boot(Box<BootMaterial>),
     /// Open a wallet that was sealed before.
     LoadWallet(SealedKey),
@@ -62,6 +63,12 @@ pub enum Call {
     Attest(ByteBuf),
     /// The policy in force.
     Policy,
+    /// Receipts of this life above a sequence number, which were lost on the way: some at a time,
+    /// and none when there are no more.
+    Receipts {
+        /// The last one that the host has.
+        after: u64,
+    },
 }
 
 /// What the host has in store for a boot.
@@ -226,6 +233,8 @@ pub enum Reply {
     Attestation(AttestationReply),
     /// To [`Call::Policy`].
     Policy(PolicyReply),
+    /// To [`Call::Receipts`]: oldest first.
+    Receipts(Vec<Receipt>),
     /// To anything: no.
     Refused(Problem),
 }

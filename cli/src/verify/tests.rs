@@ -51,6 +51,7 @@ fn statement() -> AddressStatement {
         version: V1,
         boot_id: BOOT.parse().unwrap(),
         wallet: wallet("deposits-eth"),
+        fingerprint: Digest::of(b"key"),
         chain: ChainNamespace::Eip155,
         addresses: vec![entry(0, 1), entry(1, 2)],
     }

@@ -12,7 +12,7 @@ use crate::platform::Transport;
 use crate::secret::Dek;
 
 /// A DEK that came from KMS and that the policy accepts.
-pub struct UnwrappedDek {
+pub(super) struct UnwrappedDek {
     pub(super) dek: Dek,
     pub(super) encrypted_dek: Option<Vec<u8>>,
 }

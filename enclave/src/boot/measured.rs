@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use strongroom_attestation::cms::RecipientKey;
-use strongroom_attestation::document::UnverifiedDocument;
 use strongroom_attestation::measure::measurement;
-use strongroom_attestation::nsm::{AttestRequest, Nsm, NsmClient};
+use strongroom_attestation::nsm::{Nsm, NsmClient};
 use strongroom_policy::Policy;
 use strongroom_shared::dsse::{Envelope, PayloadType};
 
@@ -55,14 +54,17 @@ impl Measured {
             return Err(BootError::PolicyQuorum { need, have });
         }
         let policy = Policy::parse(&envelope.payload.0)?;
-        let nsm = NsmClient::new(&*self.nsm);
-        let document = UnverifiedDocument::parse(&nsm.attest(AttestRequest::default())?)?;
-        let clock = Clock::at_timestamp(document.own_timestamp_ms());
+        let crosses = |key| admins.keys.values().any(|admin| admin == key);
+        if policy.principals().any(|principal| crosses(principal.key())) {
+            return Err(BootError::KeyCrosses);
+        }
+        let clock = Clock::ask(&*self.nsm)?;
         let (now, not_after) = (clock.now(), policy.not_after());
         if now > not_after {
             return Err(BootError::PolicyExpired { not_after, now });
         }
-        nsm.extend_and_lock(POLICY_PCR, &measurement(&envelope.payload.0))?;
+        let digest = measurement(&envelope.payload.0);
+        NsmClient::new(&*self.nsm).extend_and_lock(POLICY_PCR, &digest)?;
         Ok((envelope, policy, clock))
     }
 }

@@ -1,7 +1,7 @@
 //! The second phase: the policy is locked into PCR17, for the rest of this life.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use strongroom_policy::Policy;
 use strongroom_shared::attestation::Binding;
@@ -9,7 +9,7 @@ use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::Envelope;
 use strongroom_shared::id::BootId;
 use strongroom_shared::intent::V1;
-use strongroom_shared::receipt::{Decision, Event, Position};
+use strongroom_shared::receipt::{Decision, Event};
 use strongroom_shared::wire::{BootMaterial, Booted};
 
 use super::dek::UnwrappedDek;
@@ -22,6 +22,7 @@ use crate::entropy;
 use crate::keys::Keyring;
 use crate::ledger::Ledger;
 use crate::platform::Transport;
+use crate::secret::Dek;
 
 /// An enclave whose configuration and policy are measured. It waits for its DEK.
 pub struct PolicyLocked {
@@ -46,47 +47,26 @@ impl PolicyLocked {
         *self.policy.digest()
     }
 
-    /// Asks KMS for the DEK. A failure leaves everything as it is: the host may try again.
-    pub async fn unwrap_dek<T: Transport>(
-        &self,
+    /// The last phase: with the DEK, an enclave that signs. What fails leaves this phase as it is: KMS
+    /// may be away for a while, and the host may try again.
+    pub async fn boot<T: Transport>(
+        self,
         material: &BootMaterial,
         transport: Arc<T>,
-    ) -> Result<UnwrappedDek, BootError> {
-        UnwrappedDek::ask(self, material, transport).await
-    }
-
-    /// The last phase: with the DEK, an enclave that signs. It writes the receipt of its boot.
-    pub fn into_enclave(
-        self,
-        dek: UnwrappedDek,
-        position: Option<Position>,
-    ) -> Result<(Enclave, Booted), BootError> {
+    ) -> Result<Enclave, (Self, BootError)> {
+        let life = match self.begin_life(material, transport).await {
+            Ok(life) => life,
+            Err(error) => return Err((self, error)),
+        };
         let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope } =
             self;
-        let UnwrappedDek { dek, encrypted_dek } = dek;
-        let (dek_id, policy_digest) = (dek.id(), *policy.digest());
-        let boot_id = BootId::from_random(entropy::random(&*nsm)?);
-        let receipt_key = ReceiptKey::generate(&*nsm, boot_id.clone())?;
-        let binding = Binding {
-            version: V1,
-            boot_id: boot_id.clone(),
-            receipt_key: receipt_key.public().clone(),
-            policy: policy_digest,
-            configuration: config.digest(),
-            dek_id,
-        };
-        let binding = serde_json::to_vec(&binding).map_err(|_| AuditError)?;
+        let Life { dek, receipt_key, chain, binding, booted } = life;
         let horizon = policy.wallets().map(|wallet| wallet.max_intent_seconds()).max();
-        let event = Event::Boot {
-            configuration: config.digest(),
-            dek_id,
-            dek_generated: encrypted_dek.is_some(),
-        };
-        let enclave = Enclave {
+        Ok(Enclave {
             sealing_key: dek.wallet_sealing_key(),
-            dek_id,
-            chain: Chain::continue_from(position, policy_digest),
+            dek_id: dek.id(),
             ledger: Arc::new(Ledger::new(horizon.unwrap_or(0))),
+            clock: Mutex::new(clock),
             keyring: Keyring::default(),
             acts: DoneActs::default(),
             rejections: AtomicU64::new(0),
@@ -94,13 +74,53 @@ impl PolicyLocked {
             nsm,
             config,
             policy,
-            clock,
             receipt_key,
+            chain,
             binding,
-        };
-        let receipt = enclave.receipt(event, Decision::Allowed)?;
-        let encrypted_dek = encrypted_dek.map(Into::into);
-        let booted = Booted { boot_id, policy: policy_digest, dek_id, encrypted_dek, receipt };
-        Ok((enclave, booted))
+            booted,
+        })
     }
+
+    /// Asks KMS for the DEK, makes what is new in each life, and writes the receipt of the boot.
+    async fn begin_life<T: Transport>(
+        &self,
+        material: &BootMaterial,
+        transport: Arc<T>,
+    ) -> Result<Life, BootError> {
+        let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope: _ } =
+            self;
+        let UnwrappedDek { dek, encrypted_dek } =
+            UnwrappedDek::ask(self, material, transport).await?;
+        let (dek_id, policy) = (dek.id(), *policy.digest());
+        let boot_id = BootId::from_random(entropy::random(&**nsm)?);
+        let receipt_key = ReceiptKey::generate(&**nsm, boot_id.clone())?;
+        let binding = Binding {
+            version: V1,
+            boot_id: boot_id.clone(),
+            receipt_key: receipt_key.public().clone(),
+            policy,
+            configuration: config.digest(),
+            dek_id,
+        };
+        let binding = serde_json::to_vec(&binding).map_err(|_| AuditError)?;
+        let event = Event::Boot {
+            configuration: config.digest(),
+            dek_id,
+            dek_generated: encrypted_dek.is_some(),
+        };
+        let chain = Chain::continue_from(material.position, policy);
+        let receipt = chain.append(&receipt_key, event, Decision::Allowed, || clock.now())?;
+        let encrypted_dek = encrypted_dek.map(Into::into);
+        let booted = Booted { boot_id, policy, dek_id, encrypted_dek, receipt };
+        Ok(Life { dek, receipt_key, chain, binding, booted })
+    }
+}
+
+/// What is new in each life of an enclave.
+struct Life {
+    dek: Dek,
+    receipt_key: ReceiptKey,
+    chain: Chain,
+    binding: Vec<u8>,
+    booted: Booted,
 }

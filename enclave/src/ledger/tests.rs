@@ -113,7 +113,13 @@ fn a_refusal_leaves_nothing_behind() {
     drop(reserve(&ledger, &claim("a", 0, 1), 0).unwrap());
     let sizes = |ledger: &Ledger| {
         let state = ledger.lock();
-        (state.intents.len(), state.names.len(), state.expiries.len(), state.senders.len())
+        (
+            state.intents.len(),
+            state.names.len(),
+            state.expiries.len(),
+            state.senders.len(),
+            state.nonces,
+        )
     };
     let before = sizes(&ledger);
     conflict(&ledger, &claim("b", 0, 2), 0);
@@ -130,5 +136,6 @@ fn what_expired_is_forgotten_and_what_is_used_is_not() {
     // "a" expired at 60; its sender was used again at 60, so its nonces are known until 160.
     assert_eq!(conflict(&ledger, &claim("a", 0, 3), 160), Conflict::NonceUsed);
     assert!(reserve(&ledger, &claim("a", 0, 3), 161).is_ok());
-    assert_eq!(ledger.lock().idle.len(), 1);
+    let state = ledger.lock();
+    assert_eq!((state.idle.len(), state.senders.len(), state.nonces), (1, 1, 1));
 }

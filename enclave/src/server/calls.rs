@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_bytes::ByteBuf;
+use strongroom_shared::attestation::AttestationReply;
 use strongroom_shared::dsse::{Envelope, PayloadType};
 use strongroom_shared::problem::{Code, Problem};
-use strongroom_shared::wire::{BootMaterial, Booted, Call, Reply};
+use strongroom_shared::wire::{BootMaterial, Booted, Call, Phase, Reply};
 
-use super::{Phase, Server};
+use super::{Boot, Server};
 use crate::authenticate::UnverifiedRequest;
-use crate::boot::{BootError, PolicyLocked};
+use crate::boot::BootError;
 use crate::enclave::Enclave;
 use crate::platform::Transport;
 use crate::{acts, addresses, load, pipeline};
@@ -19,84 +21,74 @@ const NONCE_BYTES: std::ops::RangeInclusive<usize> = 16..=512;
 impl<T: Transport> Server<T> {
     /// Answers one call.
     pub(super) async fn answer(&self, call: Call) -> Reply {
-        if let Call::Boot(material) = call {
-            return match self.boot(&material).await {
-                Ok(booted) => Reply::Booted(booted),
-                Err(problem) => Reply::Refused(problem),
-            };
-        }
-        match self.enclave.get() {
-            Some(enclave) => answer(enclave, call),
-            None => {
-                let detail = "the enclave has not booted";
-                Reply::Refused(Problem::new(Code::EnclaveNotReady, detail))
-            }
-        }
+        self.ask(call).await.unwrap_or_else(Reply::Refused)
+    }
+
+    async fn ask(&self, call: Call) -> Result<Reply, Problem> {
+        let ready = || {
+            let detail = "the enclave has not booted";
+            self.enclave.get().ok_or_else(|| Problem::new(Code::EnclaveNotReady, detail))
+        };
+        let request = UnverifiedRequest::new;
+        Ok(match call {
+            Call::Boot(material) => Reply::Booted(self.boot(&material).await?),
+            Call::LoadWallet(sealed) => Reply::WalletLoaded(load::load(ready()?, &sealed)?),
+            Call::ActOnWallet(envelope) => acts::perform(ready()?, request(envelope)),
+            Call::Sign(envelope) => pipeline::sign(ready()?, request(envelope)),
+            Call::Wallets => Reply::Wallets(ready()?.wallets()),
+            Call::Addresses(query) => Reply::Addresses(addresses::list(ready()?, &query)?),
+            Call::Attest(nonce) => Reply::Attestation(attest(ready()?, nonce)?),
+            Call::Policy => Reply::Policy(ready()?.policy_reply()),
+            Call::Receipts { after } => Reply::Receipts(ready()?.receipts_after(after)),
+        })
     }
 
     async fn boot(&self, material: &BootMaterial) -> Result<Booted, Problem> {
-        let mut phase = self.boot.lock().await;
-        let locked = match std::mem::replace(&mut *phase, Phase::Over) {
-            Phase::AwaitingPolicy(measured) => match measured.lock_policy(&material.policy) {
+        let problem = |error: BootError| error.problem();
+        let offered = Envelope::parse(PayloadType::Policy, &material.policy)
+            .map_err(|error| problem(error.into()))?
+            .digest();
+        let mut boot = self.boot.lock().await;
+        let locked = match std::mem::replace(&mut *boot, Boot::Over) {
+            Boot::AwaitingPolicy(measured) => match measured.lock_policy(&material.policy) {
                 Ok(locked) => locked,
                 Err((measured, error)) => {
-                    *phase = Phase::AwaitingPolicy(measured);
-                    return Err(error.problem());
+                    *boot = Boot::AwaitingPolicy(measured);
+                    return Err(problem(error));
                 }
             },
-            Phase::AwaitingDek(locked) => locked,
-            Phase::Over => {
-                let detail = "the boot is over: the enclave is ready, or must be restarted";
-                return Err(Problem::new(Code::BootOutOfOrder, detail));
+            Boot::AwaitingDek(locked) => locked,
+            Boot::Over => {
+                let enclave = self.enclave.get().filter(|it| *it.policy.digest() == offered);
+                return enclave
+                    .map(|enclave| enclave.booted().clone())
+                    .ok_or_else(|| problem(BootError::PolicyLocked));
             }
         };
-        // KMS may be away for a while: whatever fails up to here can be tried again.
-        let dek = match self.unwrap_dek(&locked, material).await {
-            Ok(dek) => dek,
-            Err(error) => {
-                *phase = Phase::AwaitingDek(locked);
-                return Err(error.problem());
-            }
-        };
-        let (enclave, booted) =
-            locked.into_enclave(dek, material.position).map_err(|error| error.problem())?;
-        // The lock on the phase is held: nobody else has set it.
-        let _: Result<(), Enclave> = self.enclave.set(enclave);
-        Ok(booted)
-    }
-
-    async fn unwrap_dek(
-        &self,
-        locked: &PolicyLocked,
-        material: &BootMaterial,
-    ) -> Result<crate::boot::UnwrappedDek, BootError> {
-        let policy = Envelope::parse(PayloadType::Policy, &material.policy)?;
-        if policy.digest() != locked.digest() {
-            return Err(BootError::PolicyLocked);
+        if locked.digest() != offered {
+            *boot = Boot::AwaitingDek(locked);
+            return Err(problem(BootError::PolicyLocked));
         }
-        locked.unwrap_dek(material, Arc::clone(&self.transport)).await
+        self.at(Phase::AwaitingDek);
+        match locked.boot(material, Arc::clone(&self.transport)).await {
+            Ok(enclave) => {
+                let booted = self.enclave.get_or_init(|| enclave).booted().clone();
+                self.at(Phase::Ready);
+                Ok(booted)
+            }
+            Err((locked, error)) => {
+                *boot = Boot::AwaitingDek(locked);
+                Err(problem(error))
+            }
+        }
     }
 }
 
-fn answer(enclave: &Enclave, call: Call) -> Reply {
-    let result = match call {
-        Call::Sign(envelope) => Ok(pipeline::sign(enclave, UnverifiedRequest::new(envelope))),
-        Call::ActOnWallet(envelope) => Ok(acts::perform(enclave, UnverifiedRequest::new(envelope))),
-        Call::LoadWallet(sealed) => load::load(enclave, &sealed).map(Reply::WalletLoaded),
-        Call::Wallets => {
-            let wallets = enclave.keyring().all();
-            Ok(Reply::Wallets(wallets.iter().map(|wallet| wallet.info()).collect()))
-        }
-        Call::Addresses(query) => addresses::list(enclave, &query).map(Reply::Addresses),
-        Call::Policy => Ok(Reply::Policy(enclave.policy_reply())),
-        Call::Attest(nonce) if NONCE_BYTES.contains(&nonce.len()) => enclave
-            .attest(nonce.into_vec())
-            .map(Reply::Attestation)
-            .map_err(|error| Problem::new(Code::InternalFault, error.to_string())),
-        Call::Attest(_) => {
-            Err(Problem::new(Code::MalformedRequest, "nonce: expected 16 to 512 bytes"))
-        }
-        Call::Boot(_) => Err(Problem::new(Code::BootOutOfOrder, "the enclave has booted")),
-    };
-    result.unwrap_or_else(Reply::Refused)
+fn attest(enclave: &Enclave, nonce: ByteBuf) -> Result<AttestationReply, Problem> {
+    if !NONCE_BYTES.contains(&nonce.len()) {
+        return Err(Problem::new(Code::MalformedRequest, "nonce: expected 16 to 512 bytes"));
+    }
+    enclave
+        .attest(nonce.into_vec())
+        .map_err(|error| Problem::new(Code::InternalFault, error.to_string()))
 }

@@ -3,31 +3,38 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use strongroom_shared::frame::{self, FrameBuffer, FrameError, MAX_WRITE};
 use strongroom_shared::problem::{Code, Problem};
 use strongroom_shared::wire::{EnclaveMessage, HostMessage, PROTOCOL_VERSION, Reply, Request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{FRAME_TIMEOUT, Server};
 use crate::platform::Transport;
 
-/// Replies that wait for a slow host; requests that would add more wait as well.
+/// The most requests of a connection at once; one more is told to come again.
+const MAX_REQUESTS: usize = 256;
+/// Replies that wait for a slow host; requests that would add more wait as well, in their place.
 const QUEUED_REPLIES: usize = 64;
 
 /// Serves until the connection ends. What went wrong is told to the host, as the last message.
 pub(super) async fn serve<T: Transport>(server: Arc<Server<T>>, stream: T::Stream) {
     let (reader, writer) = tokio::io::split(stream);
     let (replies, queue) = mpsc::channel(QUEUED_REPLIES);
-    let writing = tokio::spawn(write(writer, queue));
-    if let Err(problem) = read(server, reader, &replies).await {
-        // The host may be gone; then there is nobody to tell.
-        let _ = send(&replies, &EnclaveMessage::Refused(problem)).await;
+    let mut writing = tokio::spawn(write(writer, queue));
+    let reading = read(server, reader, &replies);
+    tokio::select! {
+        result = reading => {
+            if let Err(problem) = result {
+                send(&replies, &EnclaveMessage::Refused(problem)).await;
+            }
+            drop(replies);
+            // Requests under way still hold a sender, so their replies are written before this ends.
+            let _ = writing.await;
+        }
+        // The host does not take what it asked for.
+        _ = &mut writing => {}
     }
-    drop(replies);
-    // Requests under way still hold a sender, so their replies are written before this ends.
-    let _ = writing.await;
 }
 
 async fn read<T: Transport>(
@@ -36,20 +43,19 @@ async fn read<T: Transport>(
     replies: &mpsc::Sender<Vec<u8>>,
 ) -> Result<(), Problem> {
     let mut buffer = FrameBuffer::default();
+    let places = Arc::new(Semaphore::new(MAX_REQUESTS));
     let mut last_id = None;
     while let Some(message) = next(&mut reader, &mut buffer, last_id.is_none()).await? {
         match (message, last_id) {
             (HostMessage::Hello { version: PROTOCOL_VERSION }, None) => {
                 last_id = Some(0);
-                let phase = server.phase().await;
+                let phase = server.phase();
                 let hello = EnclaveMessage::Hello { version: PROTOCOL_VERSION, phase };
-                if send(replies, &hello).await.is_err() {
-                    return Ok(());
-                }
+                send(replies, &hello).await;
             }
             (HostMessage::Request(request), Some(last)) if request.id > last => {
                 last_id = Some(request.id);
-                start(&server, request, replies).await;
+                start(&server, &places, request, replies).await;
             }
             (HostMessage::Request(_), Some(_)) => {
                 let detail = "request: id: expected one above the last of this connection";
@@ -107,12 +113,13 @@ async fn next(
 /// Starts a request, or says at once that there are too many.
 async fn start<T: Transport>(
     server: &Arc<Server<T>>,
+    places: &Arc<Semaphore>,
     request: Request,
     replies: &mpsc::Sender<Vec<u8>>,
 ) {
     let Request { id, deadline_ms, call } = request;
     let deadline = Instant::now() + Duration::from_millis(deadline_ms.into());
-    let Ok(place) = Arc::clone(&server.requests).try_acquire_owned() else {
+    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         let problem = Problem::new(Code::Overloaded, "too many requests at once");
         reply(replies, id, Reply::Refused(problem)).await;
         return;
@@ -131,29 +138,39 @@ async fn start<T: Transport>(
 }
 
 async fn reply(replies: &mpsc::Sender<Vec<u8>>, id: u64, reply: Reply) {
-    // An error means that the connection is gone: a result is stored under its intent all the same.
-    let _ = send(replies, &EnclaveMessage::Reply { id, reply: Box::new(reply) }).await;
+    send(replies, &EnclaveMessage::Reply { id, reply: Box::new(reply) }).await;
 }
 
-async fn send(
-    replies: &mpsc::Sender<Vec<u8>>,
-    message: &impl Serialize,
-) -> Result<(), mpsc::error::SendError<Vec<u8>>> {
-    // No reply is longer than a frame: the largest, of 1,000 addresses, takes 300 KiB.
-    match frame::encode(message) {
-        Ok(frame) => replies.send(frame).await,
-        Err(_) => Ok(()),
+/// Queues a message. Where the connection is gone there is nobody to tell: a result is kept under its
+/// intent, and a receipt in the chain, all the same.
+async fn send(replies: &mpsc::Sender<Vec<u8>>, message: &EnclaveMessage) {
+    let frame = frame::encode(message).or_else(|_| {
+        // What is asked is bounded so that every reply fits. Should one not, the host is told.
+        let detail = "the reply does not fit into a frame";
+        let refusal = Reply::Refused(Problem::new(Code::InternalFault, detail));
+        match message {
+            EnclaveMessage::Reply { id, .. } => {
+                frame::encode(&EnclaveMessage::Reply { id: *id, reply: Box::new(refusal) })
+            }
+            EnclaveMessage::Hello { .. } | EnclaveMessage::Refused(_) => Err(FrameError::TooLarge),
+        }
+    });
+    if let Ok(frame) = frame {
+        let _ = replies.send(frame).await;
     }
 }
 
+/// Writes until nobody sends any more, or until the host takes too long to read a frame: its requests
+/// under way would otherwise be kept for ever.
 async fn write(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = queue.recv().await {
-        for piece in frame.chunks(MAX_WRITE) {
-            if writer.write_all(piece).await.is_err() {
-                return;
+        let written = tokio::time::timeout(FRAME_TIMEOUT, async {
+            for piece in frame.chunks(MAX_WRITE) {
+                writer.write_all(piece).await?;
             }
-        }
-        if writer.flush().await.is_err() {
+            writer.flush().await
+        });
+        if !matches!(written.await, Ok(Ok(()))) {
             return;
         }
     }

@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use strongroom_attestation::verify::{TrustAnchor, TrustAnchorError};
 use strongroom_mock::kms::{self, KmsError, LocalKms, server::Server};
+use strongroom_mock::stop::Stop;
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// A local AWS KMS for development and tests. Not for secrets of value.
@@ -161,34 +161,14 @@ fn run(command: Command) -> Result<(), CliError> {
 async fn serve(arguments: Serve) -> Result<(), CliError> {
     let Serve { dir, mock_nsm_root, listen, exit_with_stdin } = arguments;
     // Before anything is said to be ready: a signal from now on is not lost.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = Stop::watch(exit_with_stdin)?;
 
     let kms = LocalKms::open(&dir, trust_anchor(&mock_nsm_root)?)?;
     let server = Server::bind(&dir, kms, listen).await?;
     eprintln!("strongroom-local-kms: listening on https://{}", server.address()?);
 
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = stdin_closed(), if exit_with_stdin => {}
-        }
-    };
-    server.run(stop).await;
+    server.run(stop.wait()).await;
     Ok(())
-}
-
-/// Ready when stdin ends. A thread reads it, because a read cannot be cancelled; it is left behind when
-/// the process exits for another reason.
-async fn stdin_closed() {
-    let (closed, wait) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        // An error is an end too, and a receiver that is gone needs no word.
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        let _ = closed.send(());
-    });
-    let _ = wait.await;
 }
 
 fn trust_anchor(path: &Path) -> Result<TrustAnchor, CliError> {

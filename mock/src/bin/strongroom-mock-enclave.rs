@@ -12,10 +12,9 @@ use strongroom_enclave::boot::Measured;
 use strongroom_enclave::server::Server;
 use strongroom_mock::nsm::{MockNsm, image_measurements};
 use strongroom_mock::pki::MockPki;
+use strongroom_mock::stop::Stop;
 use strongroom_mock::transport::UnixTransport;
 use strongroom_shared::endpoint::Endpoint;
-use tokio::io::AsyncReadExt as _;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The Strongroom enclave on a mock NSM, for development and tests.
 ///
@@ -104,24 +103,15 @@ async fn serve(
     let (Endpoint::Unix(listen), Endpoint::Unix(relay)) = (listen, relay) else {
         return Err("--listen and --relay: expected unix:///… (the mock has no vsock)".into());
     };
+    let stop = Stop::watch(exit_with_stdin)?;
     let configuration = std::fs::read(config)?;
     let nsm = Arc::new(MockNsm::new(MockPki::load(dir)?, image)?);
     let measured = Measured::measure(nsm, &configuration)?;
     let transport = UnixTransport::bind(listen, relay.clone())?;
     let server = Server::new(Arc::new(transport), measured);
     eprintln!("strongroom-mock-enclave: measured, waiting for its host");
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         error = server.serve() => Err(error.into()),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        () = stdin_ends(), if exit_with_stdin => Ok(()),
+        () = stop.wait() => Ok(()),
     }
-}
-
-async fn stdin_ends() {
-    let mut stdin = tokio::io::stdin();
-    let mut byte = [0];
-    while stdin.read(&mut byte).await.is_ok_and(|read| read > 0) {}
 }

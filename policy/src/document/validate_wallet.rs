@@ -81,7 +81,6 @@ fn rules(at: &At, id: &WalletId) -> Result<WalletRules, PolicyError> {
     Ok(WalletRules {
         transaction: name("transaction")?,
         pinned: name("pinned")?,
-        expiry: name("expiry")?,
         paths: name("paths")?,
         chains: name("chains")?,
         calldata: name("calldata")?,

@@ -153,7 +153,6 @@ pub(crate) enum Payees {
 pub(crate) struct WalletRules {
     pub(crate) transaction: RuleId,
     pub(crate) pinned: RuleId,
-    pub(crate) expiry: RuleId,
     pub(crate) paths: RuleId,
     pub(crate) chains: RuleId,
     pub(crate) calldata: RuleId,
