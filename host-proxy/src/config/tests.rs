@@ -1,0 +1,134 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+const DEVELOPMENT: &str = r#"
+development = true
+[http]
+listen = "127.0.0.1:8480"
+[store]
+database = "strongroom.sqlite"
+[enclave]
+endpoint = "unix:///run/strongroom/enclave.sock"
+policy = "policy.dsse.json"
+[relay]
+listen = "unix:///run/strongroom/kms-relay.sock"
+target = "127.0.0.1:8443"
+[credentials]
+source = "static"
+access_key_id = "AKIA"
+secret_access_key = "SECRET"
+[mock]
+nsm = "mock/nsm"
+image = "strongroom-dev"
+enclave_config = "/etc/enclave.toml"
+kms = "mock/kms"
+"#;
+
+const PRODUCTION: &str = r#"
+[http]
+listen = "10.0.0.1:8480"
+tls = { certificate = "proxy.pem", key = "proxy.key", client_ca = "clients.pem" }
+[store]
+database = "/var/lib/strongroom/strongroom.sqlite"
+[enclave]
+endpoint = "vsock://16:5000"
+policy = "policy.dsse.json"
+[relay]
+listen = "vsock://4294967295:8000"
+target = "kms.eu-central-1.amazonaws.com:443"
+[credentials]
+source = "environment"
+"#;
+
+const POLICY: &str = r#"{"payloadType":"application/vnd.strongroom.policy.v1+json","payload":"e30=","signatures":[]}"#;
+
+fn load(text: &str, overrides: Overrides) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.dsse.json"), POLICY).unwrap();
+    let variable = |name: &str| Some(format!("value of {name}"));
+    File::parse(Path::new("proxy.toml"), text.as_bytes())?.check(overrides, folder.path(), variable)
+}
+
+fn refusal(text: &str, overrides: Overrides) -> String {
+    let message = load(text, overrides).unwrap_err().to_string();
+    assert!(!message.contains("SECRET"), "{message}");
+    message
+}
+
+#[test]
+fn both_kinds_are_read() {
+    let config = load(DEVELOPMENT, Overrides::default()).unwrap();
+    assert!(config.mock.is_none(), "only with --mock-enclave");
+    assert!(config.database.is_absolute());
+    assert_eq!(config.policy, POLICY.as_bytes());
+
+    let config = load(DEVELOPMENT, Overrides { mock_enclave: true, listen: None }).unwrap();
+    let mock = config.mock.unwrap();
+    assert!(mock.kms.is_absolute());
+    assert_eq!(mock.enclave_config, Path::new("/etc/enclave.toml"));
+
+    let config = load(PRODUCTION, Overrides::default()).unwrap();
+    assert!(config.tls.unwrap().certificate.is_absolute());
+    assert_eq!(config.credentials.lend().access_key_id, "value of AWS_ACCESS_KEY_ID");
+}
+
+#[test]
+fn rules_between_fields() {
+    let open = Overrides { listen: Some("0.0.0.0:8480".parse().unwrap()), mock_enclave: false };
+    assert!(refusal(DEVELOPMENT, open).contains("http.listen: expected a loopback address"));
+    assert!(load(PRODUCTION, open).is_ok(), "mTLS may listen anywhere");
+
+    let none = Overrides::default();
+    let no_tls = PRODUCTION.replace("tls = {", "# tls = {");
+    assert!(refusal(&no_tls, none).contains("http.tls: expected certificate"));
+    let both = DEVELOPMENT.replace(
+        "[store]",
+        "tls = { certificate = \"a\", key = \"b\", client_ca = \"c\" }\n[store]",
+    );
+    assert!(refusal(&both, none).contains("http.tls: expected without development"));
+
+    let fixed = PRODUCTION
+        .replace("\"environment\"", "\"static\"\naccess_key_id = \"a\"\nsecret_access_key = \"b\"");
+    assert!(refusal(&fixed, none).contains("credentials.source"));
+    let (_, mock) = DEVELOPMENT.split_once("[mock]").unwrap();
+    assert!(refusal(&format!("{PRODUCTION}[mock]{mock}"), none).starts_with("proxy.toml: mock:"));
+    let mock = Overrides { mock_enclave: true, listen: None };
+    assert!(refusal(PRODUCTION, mock).contains("--mock-enclave"));
+
+    let hybrid = DEVELOPMENT
+        .replace("unix:///run/strongroom/kms-relay.sock", "hybrid-vsock:///run/vm.sock:8000");
+    assert!(refusal(&hybrid, none).contains("relay.listen"));
+    let no_policy = DEVELOPMENT.replace("policy.dsse.json", "other.json");
+    assert!(matches!(load(&no_policy, none), Err(ConfigError::Read { .. })));
+}
+
+#[test]
+fn refusals_name_the_field_and_never_echo() {
+    let none = Overrides::default();
+    for (from, to, expected) in [
+        ("[http]", "SECRET = 1\n[http]", "proxy.toml: unknown field, expected one of"),
+        ("\"127.0.0.1:8480\"", "\"SECRET\"", "proxy.toml: http.listen: "),
+        ("\"127.0.0.1:8443\"", "\"SECRET\"", "proxy.toml: relay.target: "),
+        ("\"127.0.0.1:8443\"", "\"host:0\"", "expected HOST:PORT"),
+        ("unix:///run/strongroom/enclave.sock", "SECRET", "proxy.toml: enclave.endpoint: "),
+        ("[store]", "", "proxy.toml: "),
+        ("database =", "path =", "unknown field, expected `database`"),
+        ("\"static\"", "\"SECRET\"", "proxy.toml: credentials"),
+        ("access_key_id", "access_key", "unknown field, expected `access_key_id` or"),
+        ("secret_access_key = \"SECRET\"", "secret_access_key = SECRET", "line 16"),
+    ] {
+        let message = refusal(&DEVELOPMENT.replacen(from, to, 1), none);
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+    let not_text =
+        File::parse(Path::new("proxy.toml"), b"development = true\n# \xff").err().unwrap();
+    assert!(matches!(not_text, ConfigError::Syntax { line: 2, .. }));
+    let other = POLICY.replace("policy.v1", "intent.v1");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.dsse.json"), other).unwrap();
+    let refused = File::parse(Path::new("proxy.toml"), DEVELOPMENT.as_bytes())
+        .unwrap()
+        .check(none, folder.path(), |_| None)
+        .unwrap_err();
+    assert!(refused.to_string().starts_with("enclave.policy: envelope: payloadType"));
+}

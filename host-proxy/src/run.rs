@@ -1,0 +1,96 @@
+//! The daemon: what is opened in which order, and closed in the other.
+
+use std::io;
+use std::net::SocketAddr;
+
+use strongroom_shared::endpoint::Endpoint;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::Args;
+use crate::children::{Children, MissingProgram, mock_programs};
+use crate::config::{Config, ConfigError};
+use crate::http::{DEADLINE, router};
+use crate::kms_relay::{KmsRelay, Limits};
+use crate::record::Recorder;
+use crate::server::{Server, TlsError, acceptor};
+use crate::store::{Store, StoreError};
+use crate::supervisor::Supervisor;
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store.
+    #[error("store.database: {0}")]
+    Store(#[from] StoreError),
+    /// The relay's socket.
+    #[error("relay.listen: {0}: {1}")]
+    Relay(Endpoint, #[source] io::Error),
+    /// The HTTP socket.
+    #[error("http.listen: {0}: {1}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// A stand-in is not there.
+    #[error(transparent)]
+    Program(#[from] MissingProgram),
+    /// The operating system.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(args: Args) -> Result<(), StartError> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let config = Config::read(&args.config, args.overrides())?;
+    let tls = config.tls.as_ref().map(acceptor).transpose()?;
+    let programs = match &config.mock {
+        None => None,
+        Some(mock) => Some(mock_programs(&own_folder()?, &config, mock)?),
+    };
+
+    let store = Store::open(&config.database).await?;
+    let relay = KmsRelay::bind(&config.relay, Limits::default())
+        .await
+        .map_err(|error| StartError::Relay(config.relay.listen.clone(), error))?;
+    let server = Server::bind(config.listen, tls)
+        .await
+        .map_err(|error| StartError::Listen(config.listen, error))?;
+    tracing::info!("listening on {}", server.url()?);
+
+    let children = programs.map(Children::start);
+    let relay = tokio::spawn(relay.serve());
+    let recorder = Recorder::new(store.clone());
+    let (supervisor, status) =
+        Supervisor::new(config.enclave, config.policy, config.credentials, recorder.clone());
+    let supervisor = tokio::spawn(supervisor.run());
+
+    let stop = stopped(&mut terminate, &mut interrupt);
+    server.serve(router(status, recorder, DEADLINE), stop).await;
+
+    supervisor.abort();
+    if let Some(children) = children {
+        children.stop().await;
+    }
+    relay.abort();
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+    }
+}
+
+fn own_folder() -> io::Result<std::path::PathBuf> {
+    let executable = std::env::current_exe()?;
+    let folder = executable.parent().ok_or(io::ErrorKind::NotFound)?;
+    Ok(folder.to_owned())
+}

@@ -1,0 +1,120 @@
+//! Keeps an enclave booted: connects, boots it with what the store holds, watches the connection,
+//! and begins again when it is lost. Until a boot is complete nothing is asked of the enclave.
+
+mod backoff;
+mod boot;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_shared::digest::Digest;
+use strongroom_shared::endpoint::Endpoint;
+use strongroom_shared::id::{BootId, DekId, WalletId};
+use strongroom_shared::problem::{Code, Problem};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::credentials::HeldCredentials;
+use crate::record::Recorder;
+use crate::relay::Connection;
+use crate::transport;
+use backoff::Backoff;
+
+/// For how long a connection to the enclave may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Whether the enclave can be asked.
+#[derive(Clone)]
+pub enum Status {
+    /// Not now, and the last reason why.
+    NotReady(Arc<Problem>),
+    /// Booted, and every wallet that it takes is open.
+    Ready(Arc<Serving>),
+}
+
+/// An enclave that is ready.
+pub struct Serving {
+    /// The way to it.
+    pub connection: Connection,
+    /// This life of it.
+    pub boot_id: BootId,
+    /// The policy in force.
+    pub policy: Digest,
+    /// The DEK.
+    pub dek_id: DekId,
+    /// Wallets in the store that the enclave would not open, and why.
+    pub refused: Vec<(WalletId, Problem)>,
+}
+
+/// What a boot needs.
+pub struct Supervisor {
+    endpoint: Endpoint,
+    policy: Vec<u8>,
+    credentials: HeldCredentials,
+    recorder: Recorder,
+    status: watch::Sender<Status>,
+}
+
+impl Supervisor {
+    /// A supervisor and the status that it keeps. `policy` is the bytes of the signed envelope.
+    pub fn new(
+        endpoint: Endpoint,
+        policy: Vec<u8>,
+        credentials: HeldCredentials,
+        recorder: Recorder,
+    ) -> (Self, watch::Receiver<Status>) {
+        let problem = Problem::new(Code::EnclaveNotReady, "the enclave was not reached yet");
+        let (status, watched) = watch::channel(Status::NotReady(Arc::new(problem)));
+        (Self { endpoint, policy, credentials, recorder, status }, watched)
+    }
+
+    /// Runs until the task is dropped.
+    pub async fn run(self) -> Infallible {
+        let mut backoff = Backoff::default();
+        let mut last = String::new();
+        loop {
+            let problem = match self.boot().await {
+                Ok(serving) => {
+                    backoff = Backoff::default();
+                    self.serve(serving).await
+                }
+                Err(problem) => problem,
+            };
+            let wait = backoff.next();
+            // The same reason again and again, while an enclave is away, is told once.
+            let reason = problem.to_string();
+            if reason == last {
+                tracing::debug!("not ready: {reason}; again in {} ms", wait.as_millis());
+            } else {
+                tracing::warn!("not ready: {reason}; again in {} ms", wait.as_millis());
+            }
+            last = reason;
+            self.status.send_replace(Status::NotReady(Arc::new(problem)));
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn boot(&self) -> Result<Serving, Problem> {
+        let connecting = timeout(CONNECT_LIMIT, transport::connect(&self.endpoint)).await;
+        let stream = connecting.unwrap_or_else(|late| Err(late.into())).map_err(|error| {
+            Problem::new(Code::EnclaveUnavailable, format!("connecting to the enclave: {error}"))
+        })?;
+        let (connection, _) = Connection::open(stream).await?;
+        boot::run(connection, &self.policy, &self.credentials, &self.recorder).await
+    }
+
+    /// Tells everyone that the enclave is ready, until it is not.
+    async fn serve(&self, serving: Serving) -> Problem {
+        let connection = serving.connection.clone();
+        tracing::info!(
+            "the enclave is ready: boot {}, policy {}, DEK {}",
+            serving.boot_id,
+            serving.policy,
+            serving.dek_id
+        );
+        self.status.send_replace(Status::Ready(Arc::new(serving)));
+        connection.closed().await;
+        Problem::new(Code::EnclaveUnavailable, "the connection to the enclave was lost")
+    }
+}
