@@ -73,13 +73,6 @@ pub struct Kms {
     deployment: String,
 }
 
-/// The members of a reply that matter, whichever operation it is of.
-struct Answer {
-    key_id: Option<String>,
-    plaintext: Option<Blob>,
-    ciphertext_for_recipient: Option<Blob>,
-}
-
 impl Kms {
     /// A client with the host's credentials, which prove nothing.
     pub fn new<T: Transport>(
@@ -136,12 +129,12 @@ impl Kms {
             .send()
             .await
             .map_err(|error| explain(OPERATION, &error))?;
-        let answer = Answer {
-            key_id: output.key_id,
-            plaintext: output.plaintext,
-            ciphertext_for_recipient: output.ciphertext_for_recipient,
-        };
-        let ciphertext_for_recipient = self.check(OPERATION, answer)?;
+        let ciphertext_for_recipient = self.check(
+            OPERATION,
+            output.key_id,
+            output.plaintext,
+            output.ciphertext_for_recipient,
+        )?;
         Ok(Released { ciphertext_for_recipient, encrypted_dek: None })
     }
 
@@ -163,18 +156,23 @@ impl Kms {
         let problem = "expected a CiphertextBlob";
         let encrypted_dek =
             output.ciphertext_blob.ok_or(KmsError::Reply { operation: OPERATION, problem })?;
-        let answer = Answer {
-            key_id: output.key_id,
-            plaintext: output.plaintext,
-            ciphertext_for_recipient: output.ciphertext_for_recipient,
-        };
-        let ciphertext_for_recipient = self.check(OPERATION, answer)?;
+        let ciphertext_for_recipient = self.check(
+            OPERATION,
+            output.key_id,
+            output.plaintext,
+            output.ciphertext_for_recipient,
+        )?;
         Ok(Released { ciphertext_for_recipient, encrypted_dek: Some(encrypted_dek.into_inner()) })
     }
 
     /// An attested reply comes from our KEK, carries no plaintext, and is encrypted to us.
-    fn check(&self, operation: &'static str, answer: Answer) -> Result<Vec<u8>, KmsError> {
-        let Answer { key_id, plaintext, ciphertext_for_recipient } = answer;
+    fn check(
+        &self,
+        operation: &'static str,
+        key_id: Option<String>,
+        plaintext: Option<Blob>,
+        ciphertext_for_recipient: Option<Blob>,
+    ) -> Result<Vec<u8>, KmsError> {
         let refuse = |problem| KmsError::Reply { operation, problem };
         if key_id.as_deref() != Some(self.key_arn.as_str()) {
             return Err(refuse("expected the KeyId of the measured KEK"));

@@ -17,6 +17,11 @@ use zeroize::{Zeroize as _, Zeroizing};
 pub struct SecretScalar(NonZeroScalar);
 
 impl SecretScalar {
+    #[cfg(test)]
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Option::from(NonZeroScalar::from_repr(bytes.into())).expect("a key below the order"))
+    }
+
     pub(crate) fn scalar(&self) -> &NonZeroScalar {
         &self.0
     }
@@ -128,37 +133,30 @@ fn address_of(point: &ProjectivePoint) -> Option<EvmAddress> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use strongroom_shared::path::HdPath;
 
     /// BIP-39's seed of "test test … junk" with an empty passphrase, which Hardhat and Anvil use;
     /// its addresses under BIP-44's path are published by both.
-    const JUNK_SEED: [u8; 64] = hex_seed();
-
-    const fn hex_seed() -> [u8; 64] {
-        const HEX: &[u8; 128] = b"9dfc3c64c2f8bede1533b6a79f8570e5943e0b8fd1cf77107adf7b72cef42185d564a3aee24cab43f80e3c4538087d70fc824eabbad596a23c97b6ee8322ccc0";
-        const fn digit(c: u8) -> u8 {
-            if c >= b'a' { c - b'a' + 10 } else { c - b'0' }
-        }
-        let mut seed = [0; 64];
-        let mut i = 0;
-        while i < 64 {
-            seed[i] = digit(HEX[2 * i]) << 4 | digit(HEX[2 * i + 1]);
-            i += 1;
-        }
-        seed
-    }
+    const JUNK_SEED: [u8; 64] = alloy_primitives::hex!(
+        "9dfc3c64c2f8bede1533b6a79f8570e5943e0b8fd1cf77107adf7b72cef42185"
+        "d564a3aee24cab43f80e3c4538087d70fc824eabbad596a23c97b6ee8322ccc0"
+    );
 
     fn parent(seed: &[u8]) -> Node {
         let path = HdPath::parse("m/44'/60'/0'/0/0").unwrap();
         Node::master(seed).unwrap().descend(&path.parent()).unwrap()
     }
 
+    pub(crate) fn junk_parent() -> Node {
+        parent(&JUNK_SEED)
+    }
+
     #[test]
     fn a_public_bip_44_vector() {
-        let parent = parent(&JUNK_SEED);
+        let parent = junk_parent();
         for (index, address) in [
             (0, "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"),
             (1, "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
