@@ -7,6 +7,17 @@
 //! The host is the adversary. Everything that it sends is refused, bounded or authenticated here,
 //! and nothing that it says is believed: not the time, not the order, not the identity of a key.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod acts;
 pub mod addresses;
 pub mod approve;

@@ -8,6 +8,17 @@
 //!
 //! The policy itself is [`document::Policy`]: parsed once, whole, and valid from then on.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod decode;
 pub mod document;
 pub mod effects;

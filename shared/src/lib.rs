@@ -4,6 +4,17 @@
 //! through [`wire::Credentials`]. Each type here is parsed once, strictly, and is valid from then
 //! on. Errors name the field and what was expected, and never echo input.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod act;
 pub mod attestation;
 pub mod digest;

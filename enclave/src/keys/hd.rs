@@ -60,7 +60,7 @@ impl Node {
     pub fn descend(self, levels: &[u32]) -> Option<Self> {
         levels.iter().try_fold(self, |node, level| {
             let Tweak { left, chain_code } = node.tweak(*level)?;
-            let secret = Zeroizing::new(*node.secret.0.as_ref() + *left);
+            let secret = Zeroizing::new(node.secret.0.as_ref().add(&left));
             Self::new(&secret, chain_code)
         })
     }
@@ -68,7 +68,7 @@ impl Node {
     /// The private key of a child (BIP-32, CKDpriv).
     pub fn child_secret(&self, level: u32) -> Option<SecretScalar> {
         let Tweak { left, chain_code: _ } = self.tweak(level)?;
-        let secret = Zeroizing::new(*self.secret.0.as_ref() + *left);
+        let secret = Zeroizing::new(self.secret.0.as_ref().add(&left));
         Option::from(NonZeroScalar::new(*secret)).map(SecretScalar)
     }
 
@@ -78,7 +78,7 @@ impl Node {
             return None;
         }
         let Tweak { left, chain_code: _ } = self.tweak(level)?;
-        let point = ProjectivePoint::mul_by_generator(&left) + self.point;
+        let point = std::ops::Add::add(ProjectivePoint::mul_by_generator(&left), self.point);
         address_of(&point)
     }
 

@@ -83,7 +83,7 @@ async fn next(
         };
         Problem::new(code, error.to_string())
     };
-    let mut deadline = None;
+    let mut since = None;
     let mut chunk = [0; MAX_WRITE];
     loop {
         if let Some(body) = buffer.next_frame().map_err(refuse)? {
@@ -91,14 +91,17 @@ async fn next(
         }
         // Between two frames the host may be silent for as long as it likes; within one it may not.
         if first || buffer.is_partial() {
-            deadline.get_or_insert_with(|| tokio::time::Instant::now() + FRAME_TIMEOUT);
+            since.get_or_insert_with(Instant::now);
         }
         let read = reader.read(&mut chunk);
-        let read = match deadline {
+        let read = match since {
             None => read.await,
-            Some(deadline) => tokio::time::timeout_at(deadline, read).await.map_err(|_| {
-                Problem::new(Code::DeadlineExceeded, "frame: the rest did not come in time")
-            })?,
+            Some(since) => {
+                let left = FRAME_TIMEOUT.saturating_sub(since.elapsed());
+                tokio::time::timeout(left, read).await.map_err(|_| {
+                    Problem::new(Code::DeadlineExceeded, "frame: the rest did not come in time")
+                })?
+            }
         };
         match read {
             Ok(0) if buffer.is_partial() => {
@@ -118,7 +121,7 @@ async fn start<T: Transport>(
     replies: &mpsc::Sender<Vec<u8>>,
 ) {
     let Request { id, deadline_ms, call } = request;
-    let deadline = Instant::now() + Duration::from_millis(deadline_ms.into());
+    let (arrived, patience) = (Instant::now(), Duration::from_millis(deadline_ms.into()));
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         let problem = Problem::new(Code::Overloaded, "too many requests at once");
         reply(replies, id, Reply::Refused(problem)).await;
@@ -126,7 +129,7 @@ async fn start<T: Transport>(
     };
     let (server, replies) = (Arc::clone(server), replies.clone());
     tokio::spawn(async move {
-        let answer = if Instant::now() > deadline {
+        let answer = if arrived.elapsed() > patience {
             let detail = "the request waited for longer than its deadline";
             Reply::Refused(Problem::new(Code::DeadlineExceeded, detail))
         } else {
