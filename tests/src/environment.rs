@@ -98,12 +98,17 @@ impl Environment {
 
     /// Kills a child of the proxy by the name of its executable, without warning.
     pub fn kill_child(&self, name: &str) {
-        let proxy = self.proxy.as_ref().unwrap().id();
-        let output =
-            Command::new("ps").args(["-o", "pid=,args=", "--ppid", &proxy.to_string()]).output();
-        let output = String::from_utf8(output.unwrap().stdout).unwrap();
-        let line = output.lines().find(|line| line.contains(name)).expect(name);
-        let pid = line.split_whitespace().next().unwrap().parse().unwrap();
+        let proxy = self.proxy.as_ref().unwrap().id().to_string();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+            // proc(5): the parent is the second field behind the name in brackets.
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.to_owned();
+            Some((pid, command, parent))
+        });
+        let mut children = processes.filter(|(_, _, parent)| *parent == proxy);
+        let (pid, ..) = children.find(|(_, command, _)| command.contains(name)).expect(name);
         signal("-KILL", pid);
     }
 
@@ -208,7 +213,8 @@ fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
 }
 
 fn signal(signal: &str, pid: u32) {
-    let status = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    let kill = ["-c", "kill \"$0\" \"$1\"", signal, &pid.to_string()];
+    let status = Command::new("sh").args(kill).status().unwrap();
     assert!(status.success(), "kill {signal} {pid}");
 }
 

@@ -8,6 +8,7 @@
 
 pub mod environment;
 pub mod host;
+pub mod lying_kms;
 pub mod principal;
 pub mod transaction;
 pub mod world;

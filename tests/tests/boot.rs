@@ -276,3 +276,36 @@ async fn another_configuration_is_another_enclave() {
     let (mut host, _) = Host::hello(&running.socket).await;
     assert_eq!(host.refused(call(world.material(None))).await.code, Code::BootKmsRefused);
 }
+
+/// TLS says that it is KMS; the enclave still looks at what KMS says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_of_another_key_or_with_a_plaintext_is_refused() {
+    let world = World::released().await;
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 6] = [
+        ("KeyId", |reply| {
+            let other = reply["KeyId"].as_str().unwrap().replace("eu-central-1", "eu-west-1");
+            reply["KeyId"] = json!(other);
+        }),
+        ("KeyId", |reply| reply["KeyId"] = json!(null)),
+        ("Plaintext", |reply| reply["Plaintext"] = json!(Base64(vec![0x66; 32]))),
+        ("CiphertextForRecipient", |reply| reply["CiphertextForRecipient"] = json!(null)),
+        ("CiphertextForRecipient", |reply| {
+            reply["CiphertextForRecipient"] = json!(Base64(vec![0x30, 0x80, 0, 0]));
+        }),
+        ("CiphertextBlob", |reply| reply["CiphertextBlob"] = json!(null)),
+    ];
+    for (what, change) in changes {
+        let relay = strongroom_tests::lying_kms::start(&world, change).await;
+        let running = world.start_as(Start { image: IMAGE, relay }).await;
+        let (mut host, _) = Host::hello(&running.socket).await;
+        let problem = host.refused(call(world.material(None))).await;
+        assert_eq!(problem.code, Code::BootKmsReplyRefused, "{problem}");
+        assert!(problem.detail.contains(what), "{what}: {}", problem.detail);
+    }
+    // The same detour without a change boots: it is the changes that were refused.
+    let relay = strongroom_tests::lying_kms::start(&world, |_| {}).await;
+    let running = world.start_as(Start { image: IMAGE, relay }).await;
+    let (mut host, _) = Host::hello(&running.socket).await;
+    boot(&mut host, world.material(None)).await;
+}

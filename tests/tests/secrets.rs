@@ -13,9 +13,11 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 use strongroom_attestation::UnixTime;
+use strongroom_host_proxy::store::Store;
 use strongroom_mock::kms::LocalKms;
 use strongroom_mock::pki::MockPki;
 use strongroom_shared::encoding::Base64;
+use strongroom_shared::wire::SealedKey;
 use strongroom_tests::environment::Environment;
 use strongroom_tests::transaction::{native, unsigned};
 
@@ -27,21 +29,7 @@ fn hkdf(secret: &[u8], info: &[u8]) -> Vec<u8> {
     hmac::sign(&expand, &[info, &[1]].concat()).as_ref().to_vec()
 }
 
-/// Rows of the proxy's store, as text.
-fn rows(environment: &Environment, query: &str) -> Vec<Vec<String>> {
-    let database = environment.dir().join("strongroom.sqlite");
-    let script = "import json, sqlite3, sys\n\
-                  rows = sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()\n\
-                  print(json.dumps([[str(v) for v in row] for row in rows]))";
-    let output = std::process::Command::new("python3")
-        .args(["-c", script, database.to_str().unwrap(), query])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn decrypt_dek(environment: &Environment, encrypted: &str) -> Vec<u8> {
+fn decrypt_dek(environment: &Environment, encrypted: Vec<u8>) -> Vec<u8> {
     let dir = environment.dir();
     let (kms, nsm) = (dir.join("mock/kms"), dir.join("mock/nsm"));
     let open = json!({
@@ -58,7 +46,7 @@ fn decrypt_dek(environment: &Environment, encrypted: &str) -> Vec<u8> {
         .unwrap()
         .to_owned();
     let request = json!({
-        "KeyId": key_arn.as_str(), "CiphertextBlob": encrypted,
+        "KeyId": key_arn.as_str(), "CiphertextBlob": Base64(encrypted),
         "EncryptionContext": {
             "strongroom:deployment": deployment, "strongroom:purpose": "dek",
         },
@@ -76,17 +64,31 @@ fn decrypt_dek(environment: &Environment, encrypted: &str) -> Vec<u8> {
 }
 
 /// Opens a sealed seed by the format that `docs/formats.md` writes down.
-fn open_seed(dek: &[u8], [key_id, kind, wallet, dek_id, nonce, ciphertext]: [&str; 6]) -> Vec<u8> {
+fn open_seed(dek: &[u8], sealed: &SealedKey) -> Vec<u8> {
     let mut aad = b"strongroom-sealed-key-v1\0".to_vec();
-    for part in [key_id, kind, wallet, dek_id] {
+    let dek_id = sealed.dek_id.to_string();
+    for part in [sealed.key_id.as_str(), "hd_seed", sealed.wallet.as_str(), &dek_id] {
         aad.push(u8::try_from(part.len()).unwrap());
         aad.extend(part.as_bytes());
     }
     let key = UnboundKey::new(&AES_256_GCM, &hkdf(dek, b"strongroom-seal-wallets-v1")).unwrap();
-    let nonce = Nonce::try_assume_unique_for_key(&Base64::parse(nonce).unwrap().0).unwrap();
-    let mut ciphertext = Base64::parse(ciphertext).unwrap().0;
+    let nonce = Nonce::try_assume_unique_for_key(&sealed.nonce).unwrap();
+    let mut ciphertext = sealed.ciphertext.to_vec();
     let key = LessSafeKey::new(key);
     key.open_in_place(nonce, Aad::from(aad), &mut ciphertext).unwrap().to_vec()
+}
+
+/// What the proxy has in store: the DEK as KMS encrypted it, and the sealed keys.
+fn stored(environment: &Environment) -> (Vec<u8>, Vec<SealedKey>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let path = environment.dir().join("strongroom.sqlite");
+        let store = Store::open(&path).await.unwrap();
+        let dek = store.newest_dek().await.unwrap().unwrap();
+        let sealed = store.sealed_keys().await.unwrap();
+        store.close().await;
+        (dek, sealed)
+    })
 }
 
 /// Every file below `dir` but the KMS's own state, which is where the KEK is.
@@ -144,22 +146,16 @@ fn nothing_secret_is_written_or_answered() {
     environment.until_ready();
     environment.stop();
 
-    let deks = rows(&environment, "SELECT encrypted_dek FROM deks");
-    assert_eq!(deks.len(), 1);
-    let dek = decrypt_dek(&environment, &deks[0][0]);
+    let (encrypted_dek, sealed) = stored(&environment);
+    let dek = decrypt_dek(&environment, encrypted_dek);
     assert_eq!(dek.len(), 32);
-    let sealed = rows(
-        &environment,
-        "SELECT key_id, kind, wallet, dek_id, nonce, ciphertext FROM sealed_keys",
-    );
     assert_eq!(sealed.len(), 2);
     let mut secrets = vec![("the DEK".to_owned(), dek.clone())];
     secrets.push(("the sealing key".into(), hkdf(&dek, b"strongroom-seal-wallets-v1")));
-    for row in &sealed {
-        let columns: Vec<&str> = row.iter().map(String::as_str).collect();
-        let seed = open_seed(&dek, columns.try_into().unwrap());
+    for key in &sealed {
+        let seed = open_seed(&dek, key);
         assert_eq!(seed.len(), 32);
-        secrets.push((format!("the seed of {}", row[2]), seed));
+        secrets.push((format!("the seed of {}", key.wallet), seed));
     }
 
     files(environment.dir().parent().unwrap(), &mut written);
@@ -177,8 +173,8 @@ fn nothing_secret_is_written_or_answered() {
     // The search finds what is there.
     let (_, database) =
         written.iter().find(|(name, _)| name.ends_with("strongroom.sqlite")).unwrap();
-    let control = sealed[0][5].as_bytes();
-    assert!(database.windows(control.len()).any(|window| window == control));
+    let control = Base64(sealed[0].ciphertext.to_vec()).to_string();
+    assert!(database.windows(control.len()).any(|window| window == control.as_bytes()));
 }
 
 /// Raw, hex in both cases, and base64 at each of its three alignments.
