@@ -251,3 +251,14 @@ fn no_byte_can_change_unseen() {
         }
     }
 }
+
+#[test]
+fn a_transaction_has_a_longest() {
+    let with = |length: usize| bytes(&TxEip2930 { input: vec![1; length].into(), ..eip2930() });
+    let rest = with(1_000).len() - 1_000;
+    assert_eq!(with(MAX_UNSIGNED - rest).len(), MAX_UNSIGNED);
+    assert!(decode(&with(MAX_UNSIGNED - rest)).is_ok());
+    let longer = decode(&with(MAX_UNSIGNED - rest + 1)).unwrap_err();
+    assert_eq!(longer, DecodeError::TooLong(MAX_UNSIGNED + 1));
+    assert_eq!(longer.code(), Code::MalformedTransaction);
+}
