@@ -13,12 +13,13 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::backoff::Backoff;
 use crate::config::{Config, MockConfig};
 
-/// How long after a child's death it is started again.
-const RESTART_AFTER: Duration = Duration::from_millis(200);
+/// A child that lived for less does not work here, and is started again ever more slowly.
+const SOUND: Duration = Duration::from_secs(1);
 
 /// How long a child may take to end when it is told to.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -112,7 +113,9 @@ impl Children {
 
 async fn keep_running(program: Program, mut stopped: watch::Receiver<bool>) {
     let name = program.name;
+    let mut backoff = Backoff::default();
     loop {
+        let began = Instant::now();
         match spawn(&program) {
             Ok(mut child) => {
                 // Taken out, because waiting for a child closes the standard input that it holds.
@@ -135,8 +138,11 @@ async fn keep_running(program: Program, mut stopped: watch::Receiver<bool>) {
             }
             Err(error) => tracing::error!("{name} does not start: {error}; trying again"),
         }
+        if began.elapsed() >= SOUND {
+            backoff = Backoff::default();
+        }
         tokio::select! {
-            () = tokio::time::sleep(RESTART_AFTER) => {}
+            () = tokio::time::sleep(backoff.next()) => {}
             () = told_to_stop(&mut stopped) => return,
         }
     }

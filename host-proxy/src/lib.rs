@@ -7,6 +7,7 @@
 #![allow(clippy::result_large_err)]
 
 pub mod args;
+mod backoff;
 pub mod children;
 pub mod config;
 pub mod credentials;

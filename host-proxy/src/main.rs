@@ -16,6 +16,8 @@ async fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // A log that nobody reads any more is no reason to panic in a request.
+        .log_internal_errors(false)
         .init();
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,6 @@
 //! Keeps an enclave booted: connects, boots it with what the store holds, watches the connection,
 //! and begins again when it is lost. Until a boot is complete nothing is asked of the enclave.
 
-mod backoff;
 mod boot;
 
 use std::convert::Infallible;
@@ -15,11 +14,11 @@ use strongroom_shared::problem::{Code, Problem};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::backoff::Backoff;
 use crate::credentials::HeldCredentials;
 use crate::record::Recorder;
 use crate::relay::Connection;
 use crate::transport;
-use backoff::Backoff;
 
 /// For how long a connection to the enclave may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use strongroom_shared::problem::{Code, Problem};
 use tokio::time::timeout;
 
@@ -18,26 +19,53 @@ pub const MAX_BODY: usize = 512 << 10;
 const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// The bytes of a body that says it is JSON.
+///
+/// A body that is refused is read to its end nevertheless, and thrown away: a caller that is still
+/// sending when its connection is closed hears of a broken connection, and not why.
 pub(crate) struct JsonBytes(pub(crate) Bytes);
 
 impl<S: Sync> FromRequest<S> for JsonBytes {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        if !is_json(request.headers()) {
+        let json = is_json(request.headers());
+        let mut kept = Kept::default();
+        let arrived = timeout(ARRIVAL, kept.read(request.into_body())).await;
+        if !json {
             let detail = "header content-type: expected application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail).into());
         }
-        let body = Limited::new(request.into_body(), MAX_BODY);
-        match timeout(ARRIVAL, body.collect()).await {
-            Ok(Ok(collected)) => Ok(Self(collected.to_bytes())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let detail = format!("body: expected at most {MAX_BODY} bytes");
-                Err(Problem::new(Code::BodyTooLarge, detail).into())
-            }
+        if kept.too_large {
+            let detail = format!("body: expected at most {MAX_BODY} bytes");
+            return Err(Problem::new(Code::BodyTooLarge, detail).into());
+        }
+        match arrived {
+            Ok(Ok(())) => Ok(Self(kept.bytes.freeze())),
             Ok(Err(_)) => Err(malformed("body: expected as many bytes as were announced")),
             Err(_) => Err(malformed("body: expected within 10 seconds")),
         }
+    }
+}
+
+/// What has arrived of a body.
+#[derive(Default)]
+struct Kept {
+    bytes: BytesMut,
+    too_large: bool,
+}
+
+impl Kept {
+    async fn read(&mut self, mut body: Body) -> Result<(), axum::Error> {
+        while let Some(frame) = body.frame().await.transpose()? {
+            let Ok(data) = frame.into_data() else { continue };
+            self.too_large |= self.bytes.len().saturating_add(data.len()) > MAX_BODY;
+            if self.too_large {
+                self.bytes = BytesMut::new();
+            } else {
+                self.bytes.extend_from_slice(&data);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -59,7 +87,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use axum::body::{Body, HttpBody};
+    use axum::body::HttpBody;
     use http_body_util::Full;
     use hyper::body::Frame;
 

@@ -1,6 +1,7 @@
 //! Wallets and their addresses.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -56,11 +57,11 @@ pub(crate) async fn act(
 /// Addresses of a wallet with the enclave's statement.
 pub(crate) async fn addresses(
     State(gateway): State<Gateway>,
-    Path(wallet): Path<String>,
+    wallet: Result<Path<String>, PathRejection>,
     parameters: Parameters,
 ) -> Answer<AddressesReply> {
     let selection = parameters.selection()?;
-    let Some(wallet) = WalletId::parse(&wallet) else {
+    let Some(wallet) = wallet.ok().and_then(|Path(name)| WalletId::parse(&name)) else {
         return Err(Problem::new(Code::UnknownWallet, "expected the name of a wallet").into());
     };
     let query = AddressQuery { wallet: wallet.clone(), selection };

@@ -39,6 +39,8 @@ async fn boot(
     credentials: &HeldCredentials,
     recorder: &Recorder,
 ) -> Result<Serving, Problem> {
+    // What the store says of the chain's end would be wrong, and there would be more to write.
+    recorder.ready()?;
     let store = recorder.store();
     let material = BootMaterial {
         policy: ByteBuf::from(policy),

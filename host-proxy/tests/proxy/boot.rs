@@ -198,6 +198,24 @@ async fn nothing_is_served_under_a_dek_that_is_not_stored() {
     assert_eq!(proxy.store.newest_dek().await.unwrap().unwrap(), b"encrypted DEK");
 }
 
+#[tokio::test]
+async fn nothing_is_booted_while_a_record_is_unwritten() {
+    let proxy = Proxy::new().await;
+    let path = proxy.dir.path().join("strongroom.sqlite");
+    let pool = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
+    let full =
+        "CREATE TRIGGER full BEFORE INSERT ON receipts BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sqlx::query(full).execute(&pool).await.unwrap();
+    let mut enclave = FakeEnclave::start(proxy.socket(), Phase::AwaitingPolicy, first_boot);
+    let mut running = proxy.run();
+    assert!(matches!(enclave.calls.recv().await, Some(Call::Boot(_))));
+    let again = tokio::time::timeout(Duration::from_millis(700), enclave.calls.recv()).await;
+    assert!(again.is_err(), "each attempt would leave one more record to write");
+    sqlx::query("DROP TRIGGER full").execute(&pool).await.unwrap();
+    running.ready().await;
+    assert_eq!(proxy.store.receipts_at(0).await.unwrap(), [receipt(BOOT_A, 0)]);
+}
+
 /// An enclave that booted with receipt 2, and has written 3 to 6 since.
 fn booted_before(call: &Call) -> Act {
     match call {

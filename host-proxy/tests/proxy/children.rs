@@ -67,6 +67,18 @@ async fn a_child_that_dies_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_child_that_cannot_live_is_started_ever_more_slowly() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let children = Children::start([shell(format!("echo began >> {}; exit 1", log.display()))]);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    children.stop().await;
+    // At most after 0.05, 0.1, 0.2, 0.4 and 0.8 seconds.
+    let starts = lines(&log, 2).await.len();
+    assert!(starts <= 6, "{starts}");
+}
+
+#[tokio::test]
 async fn standard_input_is_open_until_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");

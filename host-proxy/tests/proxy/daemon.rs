@@ -57,8 +57,19 @@ fn proxy(config: &Path) -> Command {
 }
 
 fn get(address: &str, path: &str) -> String {
+    send(address, "GET", path, "application/json", 0)
+}
+
+/// Sends a body of `length` spaces whole before it reads anything, as simple clients do.
+fn send(address: &str, method: &str, path: &str, kind: &str, length: usize) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    stream.write_all(&vec![b' '; length]).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -80,12 +91,31 @@ fn it_serves_without_an_enclave_says_so_and_ends_on_sigterm() {
     assert!(not_ready.starts_with("HTTP/1.1 503"), "{not_ready}");
     assert!(not_ready.contains("\"code\":\"enclave_"), "{not_ready}");
 
+    let long = 16 << 20;
+    let too_large = send(&address, "POST", "/v1/sign", "application/json", long);
+    assert!(too_large.starts_with("HTTP/1.1 413"), "{too_large}");
+    let other = send(&address, "POST", "/v1/sign", "text/plain", long);
+    assert!(other.starts_with("HTTP/1.1 415"), "{other}");
+
     let id = daemon.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert!(daemon.0.wait().unwrap().success());
     let rest: Vec<_> = log.map(Result::unwrap).collect();
     assert!(rest.iter().any(|line| line.ends_with("stopped")), "{rest:?}");
     assert!(!rest.iter().any(|line| line.contains("SECRET")), "{rest:?}");
+}
+
+#[test]
+fn it_serves_on_when_nobody_reads_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon(proxy(&development(dir.path())).spawn().unwrap());
+    let mut log = BufReader::new(daemon.0.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let (_, address) = line.trim().split_once("listening on http://").unwrap();
+    drop(log);
+    let answer = send(address, "POST", "/v1/sign", "application/json", 0);
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
 #[test]

@@ -59,7 +59,8 @@ impl Proxy {
         );
         let supervisor = tokio::spawn(async { match supervisor.run().await {} });
         let router = router(status.clone(), recorder, DEADLINE);
-        status.wait_for(|status| matches!(status, Status::Ready(_))).await.unwrap();
+        let ready = status.wait_for(|status| matches!(status, Status::Ready(_)));
+        tokio::time::timeout(Duration::from_secs(10), ready).await.expect("ready").unwrap();
         while enclave.calls.try_recv().is_ok() {}
         Self { _dir: dir, enclave, store, router, supervisor }
     }

@@ -101,15 +101,18 @@ async fn malformed_queries() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
         assert_eq!(body["code"], "malformed_request", "{query}");
     }
-    let (status, body) = proxy.get("/v1/wallets/HOT/addresses?first=0&count=1").await;
-    assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("unknown_wallet")));
+    for name in ["HOT", "%ff", "a%2Fb", "%00"] {
+        let (status, body) =
+            proxy.get(&format!("/v1/wallets/{name}/addresses?first=0&count=1")).await;
+        assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("unknown_wallet")));
+    }
     assert!(proxy.enclave.calls.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn refusals_of_the_enclave_keep_their_code() {
     let proxy = Proxy::ready(|call| match call {
-        Call::Boot(_) | Call::Wallets => healthy(call),
+        Call::Boot(_) | Call::Receipts { .. } | Call::Wallets => healthy(call),
         Call::Sign(_) => problem(Code::SignatureInvalid).into(),
         Call::ActOnWallet(_) => problem(Code::WalletExists).into(),
         _ => problem(Code::UnknownWallet).into(),
@@ -124,7 +127,7 @@ async fn refusals_of_the_enclave_keep_their_code() {
 #[tokio::test]
 async fn a_reply_of_another_kind_is_a_fault() {
     let proxy = Proxy::ready(|call| match call {
-        Call::Boot(_) => healthy(call),
+        Call::Boot(_) | Call::Receipts { .. } => healthy(call),
         // the boot asks for the list too, and so gets what it asks for
         _ => Reply::Wallets(Vec::new()).into(),
     })
