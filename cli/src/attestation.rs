@@ -1,5 +1,6 @@
 //! Attestation documents: fetching them, and the arguments by which they are judged.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -139,7 +140,10 @@ impl TrustArgs {
                 TrustAnchor::from_pem(&String::from_utf8_lossy(&text)).map_err(VerifyError::Root)?
             }
         };
-        let pcrs = self.pcrs.iter().copied().collect();
+        let pcrs: BTreeMap<_, _> = self.pcrs.iter().copied().collect();
+        if pcrs.len() != self.pcrs.len() {
+            return Err(Error::Usage("--pcr: expected each register once"));
+        }
         let at = self.at.unwrap_or_else(args::now);
         Ok(Trust { anchor, pcrs, allow_debug: self.allow_debug, at })
     }
@@ -215,6 +219,14 @@ mod tests {
         for wrong in ["", "16", &value, &format!("32={value}"), "0=ab", &format!("-1={value}")] {
             assert!(parse_pcr(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_register_is_given_once() {
+        let trust = |pcrs| TrustArgs { root: None, pcrs, at: None, allow_debug: false };
+        assert!(trust(vec![(0, Pcr::ZERO), (1, Pcr::ZERO)]).trust().is_ok());
+        let twice = trust(vec![(0, Pcr::ZERO), (0, Pcr::new([1; 48]))]).trust();
+        assert!(matches!(twice, Err(Error::Usage(_))));
     }
 
     #[test]

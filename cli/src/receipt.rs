@@ -85,6 +85,8 @@ struct Reply {
     receipt: Receipt,
     intent_digest: Option<Digest>,
     results: Vec<SignedResult>,
+    /// The result of a single transaction, as it stands at the top level as well.
+    single: Option<SignedResult>,
 }
 
 impl Reply {
@@ -93,12 +95,16 @@ impl Reply {
         let reply: Value = json::parse("reply", bytes)?;
         let Some(receipt) = reply.get("receipt") else {
             let receipt = json::parse("receipt", bytes)?;
-            return Ok(Self { receipt, intent_digest: None, results: Vec::new() });
+            return Ok(Self { receipt, intent_digest: None, results: Vec::new(), single: None });
         };
         Ok(Self {
             receipt: json::parse("receipt", receipt.to_string().as_bytes())?,
             intent_digest: member(&reply, "intent_digest")?,
             results: member(&reply, "results")?.unwrap_or_default(),
+            single: match reply.get("signed_transaction") {
+                Some(_) => Some(json::parse("reply", bytes)?),
+                None => None,
+            },
         })
     }
 
@@ -116,15 +122,18 @@ impl Reply {
         if self.intent_digest.is_some_and(|digest| about != Some(digest)) {
             return differs("intent_digest");
         }
+        // What is read there must not be another than what is verified below.
+        if self.single.as_ref().is_some_and(|single| self.results != [single.clone()]) {
+            return differs("signed_transaction");
+        }
         if self.results.is_empty() {
             return Ok(());
         }
         if body.decision != Decision::Allowed || self.results.len() != recorded.len() {
             return differs("results");
         }
-        for (SignedResult { path, from, signed_transaction }, record) in
-            self.results.iter().zip(recorded)
-        {
+        for (result, record) in self.results.iter().zip(recorded) {
+            let SignedResult { path, from, signed_transaction, transaction_hash } = result;
             let signed = SignedTransaction::decode(&signed_transaction.0)?;
             let sighash = signed.transaction.sighash().to_string();
             if *path != record.path || *from != signed.from || record.from != Some(signed.from) {
@@ -133,17 +142,21 @@ impl Reply {
             if sighash != record.sighash {
                 return differs("sighash");
             }
+            if transaction_hash.0 != signed.hash.as_slice() {
+                return differs("transaction_hash");
+            }
         }
         Ok(())
     }
 }
 
 /// One signed transaction of a reply; what else stands there is not the receipt's business.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct SignedResult {
     path: HdPath,
     from: EvmAddress,
     signed_transaction: HexBytes,
+    transaction_hash: HexBytes,
 }
 
 fn member<T: DeserializeOwned>(reply: &Value, name: &'static str) -> Result<Option<T>, Error> {
@@ -189,6 +202,7 @@ mod tests {
         a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83";
     const SIGHASH: &str = "0xdaf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53";
     const FROM: &str = "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F";
+    const HASH: &str = "0x33469b22e9f636356c4160a87eb19df52b7412e8eac32a4a55ffe88ea8350788";
 
     fn body(change: &[(&str, Value)]) -> Body {
         let digest = Digest::of(b"");
@@ -211,16 +225,21 @@ mod tests {
 
     #[test]
     fn what_was_signed_is_what_the_receipt_says() {
-        let result = |from: &str| {
-            json!([{"path": "m/44'/60'/0'/0/0", "from": from, "signed_transaction": SIGNED,
-                    "transaction_hash": "0x00"}])
+        let result = |from: &str, hash: &str| {
+            json!({"path": "m/44'/60'/0'/0/0", "from": from, "signed_transaction": SIGNED,
+                   "transaction_hash": hash})
         };
-        let reply = |from: &str| Reply {
-            receipt: receipt(),
-            intent_digest: Some(Digest::of(b"")),
-            results: serde_json::from_value(result(from)).unwrap(),
+        let read = |result: Value, top_level: Value| {
+            let mut reply = json!({"receipt": receipt(), "intent_digest": Digest::of(b"")});
+            reply["results"] = json!([result]);
+            for (name, value) in top_level.as_object().unwrap() {
+                reply[name] = value.clone();
+            }
+            Reply::read(reply.to_string().as_bytes()).unwrap()
         };
+        let reply = |from: &str| read(result(from, HASH), result(from, HASH));
         assert!(reply(FROM).agrees_with(&body(&[])).is_ok());
+        assert!(read(result(FROM, HASH), json!({})).agrees_with(&body(&[])).is_ok());
 
         let other = "0x3535353535353535353535353535353535353535";
         let denied = json!({"outcome": "denied", "code": "path_denied", "rule": "r"});
@@ -230,6 +249,11 @@ mod tests {
             _ => "none",
         };
         assert_eq!(field(&reply(other), &[]), "from");
+        let hash = SIGHASH;
+        assert_eq!(field(&read(result(FROM, hash), json!({})), &[]), "transaction_hash");
+        for top_level in [result(other, HASH), result(FROM, hash)] {
+            assert_eq!(field(&read(result(FROM, HASH), top_level), &[]), "signed_transaction");
+        }
         for (pointer, value, refused) in [
             ("/event/intent_digest", json!(Digest::of(b"x")), "intent_digest"),
             ("/event/transactions/0/from", json!(other), "from"),

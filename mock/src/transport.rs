@@ -1,7 +1,7 @@
 //! Unix sockets where the real enclave has its vsock.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use strongroom_enclave::platform::Transport;
@@ -16,9 +16,8 @@ pub struct UnixTransport {
 impl UnixTransport {
     /// Binds `listen`, for its owner only. A socket that is left from before is replaced.
     pub fn bind(listen: &Path, relay: PathBuf) -> io::Result<Self> {
-        match std::fs::remove_file(listen) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        if std::fs::symlink_metadata(listen).is_ok_and(|it| it.file_type().is_socket()) {
+            std::fs::remove_file(listen)?;
         }
         let listener = UnixListener::bind(listen)?;
         std::fs::set_permissions(listen, std::fs::Permissions::from_mode(0o600))?;

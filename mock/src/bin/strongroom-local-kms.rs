@@ -126,6 +126,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_ansi(ansi)
         .with_writer(io::stderr)
+        // A log that nobody reads any more is no reason to panic in a request.
+        .log_internal_errors(false)
         .init();
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -165,7 +167,9 @@ async fn serve(arguments: Serve) -> Result<(), CliError> {
 
     let kms = LocalKms::open(&dir, trust_anchor(&mock_nsm_root)?)?;
     let server = Server::bind(&dir, kms, listen).await?;
-    eprintln!("strongroom-local-kms: listening on https://{}", server.address()?);
+    // Nobody may be left who reads this, and that is no reason not to serve.
+    let _ =
+        writeln!(io::stderr(), "strongroom-local-kms: listening on https://{}", server.address()?);
 
     server.run(stop.wait()).await;
     Ok(())

@@ -109,7 +109,8 @@ async fn serve(
     let measured = Measured::measure(nsm, &configuration)?;
     let transport = UnixTransport::bind(listen, relay.clone())?;
     let server = Server::new(Arc::new(transport), measured);
-    eprintln!("strongroom-mock-enclave: measured, waiting for its host");
+    // Nobody may be left who reads this, and that is no reason not to serve.
+    let _ = writeln!(std::io::stderr(), "strongroom-mock-enclave: measured, waiting for its host");
     tokio::select! {
         error = server.serve() => Err(error.into()),
         () = stop.wait() => Ok(()),

@@ -42,8 +42,9 @@ impl Server {
     /// When the certificate cannot be read, or the address cannot be bound.
     pub async fn bind(dir: &Path, kms: LocalKms, address: SocketAddr) -> Result<Self, KmsError> {
         let acceptor = TlsAcceptor::from(tls::server_config(dir)?);
-        let here = Path::new("socket");
-        let listener = TcpListener::bind(address).await.map_err(super::io_error(here))?;
+        let here = address.to_string();
+        let listener =
+            TcpListener::bind(address).await.map_err(super::io_error(Path::new(&here)))?;
         Ok(Self { listener, acceptor, kms: Arc::new(kms) })
     }
 
