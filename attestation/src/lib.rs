@@ -14,6 +14,17 @@
 //! section. No module reads a clock: time is an argument. Nothing here is relaxed for a mock; a mock
 //! brings another [`verify::TrustAnchor`].
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod cms;
 pub mod cose;
 pub mod document;

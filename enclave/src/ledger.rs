@@ -21,8 +21,8 @@ const MAX_INTENTS: usize = 65_536;
 /// The most nonces of all senders within the horizon. Each takes at most 300 bytes with its sender:
 /// 300 MiB at the worst.
 const MAX_NONCES: usize = 1_000_000;
-/// How many nonces of a sender are told apart.
-const NONCES: usize = 64;
+/// How many nonces of a sender are told apart: how far out of order its transactions may arrive.
+const NONCES: usize = 1_024;
 
 /// An account on a chain.
 type Sender = (u64, EvmAddress);
