@@ -84,7 +84,7 @@ fn document(file: &Path) -> Result<Vec<u8>, Error> {
 fn check(file: &Path, out: &mut dyn Write) -> Result<(), Error> {
     let bytes = document(file)?;
     let policy = Policy::parse(&bytes)?;
-    writeln!(out, "good: the enclave reads this policy")?;
+    writeln!(out, "good: well-formed, and without contradictions")?;
     writeln!(out, "digest {}", policy.digest())?;
     writeln!(out, "pcr17  {}", measure::extend_from_zero(&bytes))?;
     writeln!(out, "sequence {}, not after {}", policy.sequence(), policy.not_after())?;

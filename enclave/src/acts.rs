@@ -33,7 +33,7 @@ pub const QUORUM: &str = "policy-admins";
 #[derive(Default)]
 pub struct DoneActs(Mutex<BTreeMap<Digest, (WalletReply, SealedKey)>>);
 
-/// An act that a quorum of policy admins has signed, and that has not expired.
+/// An act that a quorum of policy admins has signed.
 struct AuthenticatedAct {
     act: WalletAct,
     digest: Digest,
@@ -63,15 +63,6 @@ impl AuthenticatedAct {
         }
         let act: WalletAct = json::parse("act", &envelope.payload.0)
             .map_err(|error| Rejected::new(Code::MalformedWalletAct, error.to_string()))?;
-        let now = enclave.now();
-        if now > act.expires_at {
-            let detail = "act: expires_at: expected a later time";
-            return Err(Rejected::new(Code::ActExpired, detail).into());
-        }
-        if act.expires_at > now.plus_seconds(MAX_LIFE_SECONDS) {
-            let detail = format!("act: expires_at: expected at most {MAX_LIFE_SECONDS} s ahead");
-            return Err(Rejected::new(Code::ExpiryTooFar, detail).into());
-        }
         let digest = envelope.digest();
         if signers.len() < admins.threshold {
             let could_sign =
@@ -113,18 +104,28 @@ fn create(
     enclave: &Enclave,
     authenticated: &AuthenticatedAct,
 ) -> Result<(WalletReply, SealedKey), Refusal> {
-    let WalletAct { version: _, act: Act::CreateHdWallet, wallet, policy, expires_at: _ } =
+    let WalletAct { version: _, act: Act::CreateHdWallet, wallet, policy, expires_at } =
         &authenticated.act;
-    // The same act again gives the same answer; two at once wait for each other.
+    // The same act again gives the same answer, also when it has expired meanwhile: nothing else has the
+    // sealed seed, should the first answer be lost. Two acts at once wait for each other.
     let mut done = enclave.acts.0.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(done) = done.get(&authenticated.digest) {
         return Ok(done.clone());
+    }
+    let now = enclave.now();
+    if now > *expires_at {
+        let detail = "act: expires_at: expected a later time";
+        return Err(Rejected::new(Code::ActExpired, detail).into());
+    }
+    if *expires_at > now.plus_seconds(MAX_LIFE_SECONDS) {
+        let detail = format!("act: expires_at: expected at most {MAX_LIFE_SECONDS} s ahead");
+        return Err(Rejected::new(Code::ExpiryTooFar, detail).into());
     }
     if policy != enclave.policy.digest() {
         let detail = "act: policy: expected the digest of the policy in force";
         return Err(authenticated.deny(Code::PolicyMismatch, "policy/digest", detail));
     }
-    if enclave.now() > enclave.policy.not_after() {
+    if now > enclave.policy.not_after() {
         let detail = "the policy in force has ended";
         return Err(authenticated.deny(Code::PolicyExpired, "policy/not-after", detail));
     }

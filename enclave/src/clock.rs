@@ -6,11 +6,16 @@ use strongroom_attestation::document::{ParseError, UnverifiedDocument};
 use strongroom_attestation::nsm::{AttestRequest, Nsm, NsmClient, NsmError};
 use strongroom_shared::time::UtcSeconds;
 
-/// The time since the NSM was last asked. Never the host's.
+/// The NSM's last word, carried on. Never the host's, and never backwards.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     anchor: Duration,
     at: Instant,
+    /// When the NSM was last asked, with or without an answer.
+    asked: Instant,
+    /// What was said before the last anchor: a clock that ran fast stands still until the NSM's time
+    /// has caught up with it.
+    floor: Duration,
 }
 
 /// Why the NSM did not say what time it is.
@@ -30,7 +35,8 @@ impl Clock {
     pub fn ask(nsm: &dyn Nsm) -> Result<Self, ClockError> {
         let document = NsmClient::new(nsm).attest(AttestRequest::default())?;
         let timestamp_ms = UnverifiedDocument::parse(&document)?.own_timestamp_ms();
-        Ok(Self { anchor: Duration::from_millis(timestamp_ms), at: Instant::now() })
+        let (anchor, at) = (Duration::from_millis(timestamp_ms), Instant::now());
+        Ok(Self { anchor, at, asked: at, floor: Duration::ZERO })
     }
 
     /// The time now.
@@ -40,17 +46,25 @@ impl Clock {
 
     /// How long ago the NSM was asked.
     pub fn age(&self) -> Duration {
-        self.at.elapsed()
+        self.asked.elapsed()
     }
 
-    /// A clock that goes on from the later of both.
-    pub fn later_of(self, other: Self) -> Self {
-        let anchor = self.since_epoch().max(other.since_epoch());
-        Self { anchor, at: Instant::now() }
+    /// Asks the NSM again, and goes on from its word. One that does not answer is left alone for a
+    /// while, and the clock goes on as it is.
+    pub fn ask_again(&mut self, nsm: &dyn Nsm) {
+        match Self::ask(nsm) {
+            Ok(fresh) => *self = self.corrected_by(fresh),
+            Err(_) => self.asked = Instant::now(),
+        }
+    }
+
+    /// The fresh clock, which says nothing earlier than this one has said.
+    fn corrected_by(&self, fresh: Self) -> Self {
+        Self { floor: self.since_epoch(), ..fresh }
     }
 
     fn since_epoch(&self) -> Duration {
-        self.anchor.saturating_add(self.at.elapsed())
+        self.anchor.saturating_add(self.at.elapsed()).max(self.floor)
     }
 }
 
@@ -70,11 +84,24 @@ impl rustls::time_provider::TimeProvider for Clock {
 mod tests {
     use super::*;
 
+    /// A clock that says `seconds` now, and one that said so `ago` seconds ago.
+    fn clock(seconds: u64, ago: u64) -> Clock {
+        let at =
+            Instant::now().checked_sub(Duration::from_secs(ago)).expect("a machine that is up");
+        let anchor = Duration::from_secs(seconds);
+        Clock { anchor, at, asked: at, floor: Duration::ZERO }
+    }
+
     #[test]
-    fn time_does_not_run_backwards() {
-        let at = Instant::now();
-        let clock = |seconds| Clock { anchor: Duration::from_secs(seconds), at };
-        assert_eq!(clock(2_000).later_of(clock(1_000)).now().seconds(), 2_000);
-        assert_eq!(clock(1_000).later_of(clock(2_000)).now().seconds(), 2_000);
+    fn a_slow_clock_is_set_forward() {
+        assert_eq!(clock(1_000, 0).corrected_by(clock(2_000, 0)).now().seconds(), 2_000);
+    }
+
+    #[test]
+    fn a_fast_clock_stands_still_until_it_is_right() {
+        let fast = clock(1_010, 0);
+        assert_eq!(fast.corrected_by(clock(1_000, 0)).now().seconds(), 1_010);
+        assert_eq!(fast.corrected_by(clock(1_000, 5)).now().seconds(), 1_010, "5 s later");
+        assert_eq!(fast.corrected_by(clock(1_000, 12)).now().seconds(), 1_012, "12 s later");
     }
 }

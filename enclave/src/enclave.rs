@@ -50,11 +50,8 @@ impl Enclave {
     /// monotonic clock that drifts does not keep expired intents alive.
     pub(crate) fn now(&self) -> UtcSeconds {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        if clock.age() > ANCHOR_AGE
-            && let Ok(fresh) = Clock::ask(&*self.nsm)
-        {
-            // A NSM that is busy is asked the next time; time does not run backwards.
-            *clock = clock.later_of(fresh);
+        if clock.age() > ANCHOR_AGE {
+            clock.ask_again(&*self.nsm);
         }
         clock.now()
     }

@@ -18,9 +18,9 @@ use strongroom_shared::time::UtcSeconds;
 /// The most intents that have not expired. A stored result takes about 3 KiB, and at most 8 KiB,
 /// since a transaction has at most [`strongroom_policy::MAX_UNSIGNED`] bytes: 512 MiB at the worst.
 const MAX_INTENTS: usize = 65_536;
-/// The most nonces of all senders within the horizon. Each takes at most 300 bytes with its sender:
-/// 300 MiB at the worst.
-const MAX_NONCES: usize = 1_000_000;
+/// The most nonces of all senders within the horizon. Each takes at most about 700 bytes, where its
+/// sender has no other one: 270 MiB at the worst.
+const MAX_NONCES: usize = 400_000;
 /// How many nonces of a sender are told apart: how far out of order its transactions may arrive.
 const NONCES: usize = 1_024;
 

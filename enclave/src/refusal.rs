@@ -16,15 +16,15 @@ pub struct Rejected(pub Problem);
 #[derive(Debug)]
 pub struct Denied {
     /// What was decided about.
-    pub event: Event,
+    pub(crate) event: Event,
     /// The cause.
-    pub code: Code,
+    pub(crate) code: Code,
     /// The rule that said no.
-    pub rule: RuleId,
+    pub(crate) rule: RuleId,
     /// The cause in words, without input.
-    pub detail: String,
+    pub(crate) detail: String,
     /// Signatures that did not count.
-    pub ignored: Vec<IgnoredSignature>,
+    pub(crate) ignored: Vec<IgnoredSignature>,
 }
 
 /// After step 7: it was allowed, and a fault kept it from being done. Leaves a receipt, and keeps
@@ -32,11 +32,11 @@ pub struct Denied {
 #[derive(Debug)]
 pub struct Failed {
     /// What was decided about.
-    pub event: Event,
+    pub(crate) event: Event,
     /// The cause.
-    pub code: Code,
+    pub(crate) code: Code,
     /// The cause in words, without input.
-    pub detail: &'static str,
+    pub(crate) detail: &'static str,
 }
 
 /// Any of them.

@@ -14,7 +14,7 @@ use crate::enclave::Enclave;
 use crate::refusal::{Denied, Failed, Refusal, Rejected};
 
 /// Puts the signature into its transaction, and stores the result for the same intent.
-pub fn signed(released: ReleasedSignature<'_>) -> Arc<SignReply> {
+pub(crate) fn signed(released: ReleasedSignature<'_>) -> Arc<SignReply> {
     let (approved, signature, receipt) = released.into_parts();
     let transaction = approved.transaction().typed().clone().into_envelope(signature);
     let result = SignedTransaction {
@@ -35,7 +35,7 @@ pub fn signed(released: ReleasedSignature<'_>) -> Arc<SignReply> {
 }
 
 /// Says no. A denial and a failure leave a receipt first; a rejection leaves a count only.
-pub fn refused(enclave: &Enclave, refusal: Refusal) -> Reply {
+pub(crate) fn refused(enclave: &Enclave, refusal: Refusal) -> Reply {
     match refusal {
         Refusal::Rejected(Rejected(problem)) => {
             enclave.count_rejection();

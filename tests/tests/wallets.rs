@@ -86,3 +86,22 @@ async fn an_act_under_another_policy_is_denied() {
     assert!(problem.receipt.is_some(), "a denial leaves a receipt");
     assert!(open(&mut host).await.is_empty());
 }
+
+/// The answer to an act has the only copy of a sealed seed: it can be had again, if it was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_was_done_gives_its_answer_also_after_it_expired() {
+    let world = World::released().await;
+    let running = world.start().await;
+    let (mut host, _) = Host::hello(&running.socket).await;
+    boot(&mut host, world.material(None)).await;
+    let act = json!({
+        "version": 1, "act": "create_hd_wallet", "wallet": "hot-eth",
+        "policy": world.policy_digest(), "expires_at": expires_in(2),
+    });
+    let act = world.by_admins(PayloadType::WalletAct, serde_json::to_vec(&act).unwrap());
+    let call = || Call::ActOnWallet(principal::bytes(&act).into());
+    let first = host.call(call()).await;
+    assert!(matches!(first, Reply::WalletCreated { .. }));
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    assert_eq!(format!("{:?}", host.call(call()).await), format!("{first:?}"));
+}

@@ -37,12 +37,21 @@ impl Measured {
     }
 
     /// Verifies the policy's quorum, extends PCR17 with its exact bytes, and locks PCR17. After a
-    /// refusal nothing is measured, and the host may bring another policy.
+    /// refusal the host may bring another policy: nothing is measured before the last step, the NSM's.
     pub fn lock_policy(self, envelope: &[u8]) -> Result<PolicyLocked, (Self, BootError)> {
         match self.check_policy(envelope) {
             Ok((envelope, policy, clock)) => Ok(PolicyLocked::new(self, envelope, policy, clock)),
             Err(error) => Err((self, error)),
         }
+    }
+
+    /// Refuses a policy that has ended.
+    pub(super) fn check_not_after(&self, policy: &Policy, clock: &Clock) -> Result<(), BootError> {
+        let (now, not_after) = (clock.now(), policy.not_after());
+        if now > not_after {
+            return Err(BootError::PolicyExpired { not_after, now });
+        }
+        Ok(())
     }
 
     fn check_policy(&self, envelope: &[u8]) -> Result<(Envelope, Policy, Clock), BootError> {
@@ -59,10 +68,7 @@ impl Measured {
             return Err(BootError::KeyCrosses);
         }
         let clock = Clock::ask(&*self.nsm)?;
-        let (now, not_after) = (clock.now(), policy.not_after());
-        if now > not_after {
-            return Err(BootError::PolicyExpired { not_after, now });
-        }
+        self.check_not_after(&policy, &clock)?;
         let digest = measurement(&envelope.payload.0);
         NsmClient::new(&*self.nsm).extend_and_lock(POLICY_PCR, &digest)?;
         Ok((envelope, policy, clock))

@@ -54,12 +54,13 @@ impl PolicyLocked {
         material: &BootMaterial,
         transport: Arc<T>,
     ) -> Result<Enclave, (Self, BootError)> {
-        let life = match self.begin_life(material, transport).await {
+        let mut this = self;
+        let life = match this.begin_life(material, transport).await {
             Ok(life) => life,
-            Err(error) => return Err((self, error)),
+            Err(error) => return Err((this, error)),
         };
         let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope } =
-            self;
+            this;
         let Life { dek, receipt_key, chain, binding, booted } = life;
         let horizon = policy.wallets().map(|wallet| wallet.max_intent_seconds()).max();
         Ok(Enclave {
@@ -83,12 +84,15 @@ impl PolicyLocked {
 
     /// Asks KMS for the DEK, makes what is new in each life, and writes the receipt of the boot.
     async fn begin_life<T: Transport>(
-        &self,
+        &mut self,
         material: &BootMaterial,
         transport: Arc<T>,
     ) -> Result<Life, BootError> {
+        // KMS may have been away for long: the time is asked for anew, and the policy may have ended.
+        self.clock.ask_again(&*self.measured.nsm);
+        self.measured.check_not_after(&self.policy, &self.clock)?;
         let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope: _ } =
-            self;
+            &*self;
         let UnwrappedDek { dek, encrypted_dek } =
             UnwrappedDek::ask(self, material, transport).await?;
         let (dek_id, policy) = (dek.id(), *policy.digest());

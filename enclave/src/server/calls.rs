@@ -48,7 +48,10 @@ impl<T: Transport> Server<T> {
         let offered = Envelope::parse(PayloadType::Policy, &material.policy)
             .map_err(|error| problem(error.into()))?
             .digest();
-        let mut boot = self.boot.lock().await;
+        // One boot at a time: those that would wait would hold what they brought.
+        let Ok(mut boot) = self.boot.try_lock() else {
+            return Err(Problem::new(Code::Overloaded, "a boot is under way"));
+        };
         let locked = match std::mem::replace(&mut *boot, Boot::Over) {
             Boot::AwaitingPolicy(measured) => match measured.lock_policy(&material.policy) {
                 Ok(locked) => locked,

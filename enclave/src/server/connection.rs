@@ -17,7 +17,8 @@ const MAX_REQUESTS: usize = 256;
 /// Replies that wait for a slow host; requests that would add more wait as well, in their place.
 const QUEUED_REPLIES: usize = 64;
 
-/// Serves until the connection ends. What went wrong is told to the host, as the last message.
+/// Serves until the connection ends. What went wrong is told to the host; replies of
+/// requests under way may follow it.
 pub(super) async fn serve<T: Transport>(server: Arc<Server<T>>, stream: T::Stream) {
     let (reader, writer) = tokio::io::split(stream);
     let (replies, queue) = mpsc::channel(QUEUED_REPLIES);

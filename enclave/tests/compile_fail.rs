@@ -4,5 +4,5 @@
 
 #[test]
 fn no_signature_without_an_approved_intent() {
-    trybuild::TestCases::new().compile_fail("ui/*.rs");
+    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }
