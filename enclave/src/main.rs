@@ -31,7 +31,8 @@ async fn run() -> Box<dyn std::error::Error> {
 }
 
 async fn start() -> Result<Arc<Server<device::Vsock>>, Box<dyn std::error::Error>> {
-    let configuration = std::fs::read(CONFIGURATION)?;
+    let configuration =
+        std::fs::read(CONFIGURATION).map_err(|error| format!("{CONFIGURATION}: {error}"))?;
     let nsm = Arc::new(device::Nsm::open()?);
     let measured = Measured::measure(nsm, &configuration)?;
     let transport = device::Vsock::listen(measured.vsock())?;

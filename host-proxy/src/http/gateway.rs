@@ -55,10 +55,15 @@ impl Gateway {
         }
     }
 
+    /// Refuses while a record waits for the disk: nothing is decided until it is written.
+    pub(crate) fn records(&self) -> Result<(), Problem> {
+        self.recorder.ready()
+    }
+
     /// Asks for a decision, and keeps its record before it gives the reply. A refusal is an error.
     pub(crate) async fn decide(&self, call: Call) -> Result<Reply, Problem> {
         let serving = self.serving()?;
-        self.recorder.ready()?;
+        self.records()?;
         let (recorder, useful) = (self.recorder.clone(), self.deadline);
         // A task of its own, to the end: a caller that goes away, or waits no longer, must not
         // keep what the enclave has decided from being recorded.

@@ -66,7 +66,7 @@ struct RefusedWallet {
     detail: String,
 }
 
-/// The enclave is ready, or the last reason why it is not.
+/// The enclave is ready and what it decides can be recorded; or the reason why not.
 pub(crate) async fn ready(State(gateway): State<Gateway>) -> Answer<Ready> {
     let serving = match gateway.status() {
         Status::Ready(serving) => serving,
@@ -80,6 +80,7 @@ pub(crate) async fn ready(State(gateway): State<Gateway>) -> Answer<Ready> {
             return Err(Problem::new(code, problem.detail.clone()).into());
         }
     };
+    gateway.records()?;
     let refused_wallets = serving.refused.iter().map(|(wallet, problem)| RefusedWallet {
         wallet: wallet.clone(),
         code: problem.code,

@@ -236,12 +236,16 @@ async fn a_record_that_fails_is_tried_again_and_nothing_new_is_asked_meanwhile()
     while proxy.enclave.calls.try_recv().is_ok() {}
     proxy.post("/v1/sign", intent()).await;
     assert!(proxy.enclave.calls.try_recv().is_err(), "not asked");
+    let (status, body) = proxy.get("/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body["code"], "store_unavailable");
 
     sqlx::query("ROLLBACK").execute(&mut *lock).await.unwrap();
     while proxy.post("/v1/sign", intent()).await.0 != StatusCode::OK {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(proxy.store.sealed_keys().await.unwrap(), [sealed("hot-eth")]);
+    assert_eq!(proxy.get("/readyz").await.0, StatusCode::OK);
 }
 
 #[tokio::test]
