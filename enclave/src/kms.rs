@@ -7,6 +7,7 @@
 
 pub mod connector;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,14 +118,12 @@ impl Kms {
         document: Vec<u8>,
     ) -> Result<Released, KmsError> {
         const OPERATION: &str = "Decrypt";
-        let (deployment, purpose) = self.context();
         let output = self
             .client
             .decrypt()
             .key_id(&self.key_arn)
             .ciphertext_blob(Blob::new(encrypted_dek))
-            .encryption_context(deployment.0, deployment.1)
-            .encryption_context(purpose.0, purpose.1)
+            .set_encryption_context(Some(self.context()))
             .recipient(recipient(document))
             .send()
             .await
@@ -141,14 +140,12 @@ impl Kms {
     /// `GenerateDataKey` with `Recipient`: a new DEK, under a provisioning policy only.
     pub async fn generate(&self, document: Vec<u8>) -> Result<Released, KmsError> {
         const OPERATION: &str = "GenerateDataKey";
-        let (deployment, purpose) = self.context();
         let output = self
             .client
             .generate_data_key()
             .key_id(&self.key_arn)
             .key_spec(DataKeySpec::Aes256)
-            .encryption_context(deployment.0, deployment.1)
-            .encryption_context(purpose.0, purpose.1)
+            .set_encryption_context(Some(self.context()))
             .recipient(recipient(document))
             .send()
             .await
@@ -187,8 +184,9 @@ impl Kms {
     }
 
     /// The encryption context: which deployment, and what for. It shows in CloudTrail.
-    fn context(&self) -> ((&str, &str), (&str, &str)) {
-        (("strongroom:deployment", &self.deployment), ("strongroom:purpose", "dek"))
+    fn context(&self) -> HashMap<String, String> {
+        let purpose = ("strongroom:purpose".to_owned(), "dek".to_owned());
+        HashMap::from([("strongroom:deployment".to_owned(), self.deployment.clone()), purpose])
     }
 }
 

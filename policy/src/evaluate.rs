@@ -5,7 +5,7 @@ use strongroom_shared::digest::Digest;
 use strongroom_shared::evm::{Amount, AssetRef, Effect, EvmAddress};
 use strongroom_shared::id::{RuleId, WalletId};
 use strongroom_shared::path::HdPath;
-use strongroom_shared::problem::{Code, Problem};
+use strongroom_shared::problem::Code;
 use strongroom_shared::time::UtcSeconds;
 
 use crate::decode::Transaction;
@@ -67,21 +67,11 @@ pub struct Denial {
     pub detail: String,
 }
 
-impl Denial {
-    /// The refusal that the caller sees, under the policy of that digest.
-    pub fn into_problem(self, policy: Digest) -> Problem {
-        let Self { code, rule, detail } = self;
-        let mut problem = Problem::new(code, detail);
-        problem.rule = Some(rule);
-        problem.policy = Some(policy);
-        problem
-    }
-}
-
 /// Asks `policy`.
 ///
-/// The rules, in this order: `policy/digest`, `policy/not-after`, and of the wallet `pinned`, `paths`, `chains`, `calldata`, `transfers/<id>` (`transfers` where none allows it),
-/// `fees/gas-limit`, `fees/per-gas`, `fees/total`.
+/// The rules, in this order: `policy/digest`, `policy/not-after`, and of the wallet `pinned`, `paths`,
+/// `chains`, `calldata`, `transfers/<id>` (`transfers` where none allows it), `fees/gas-limit`,
+/// `fees/per-gas`, `fees/total`.
 pub fn evaluate(policy: &Policy, question: &Question<'_>) -> Verdict {
     match check(policy, question) {
         Ok(rules) => Verdict::Allowed { rules },

@@ -6,7 +6,7 @@ use strongroom_attestation::cms::RecipientKey;
 use strongroom_attestation::measure::measurement;
 use strongroom_attestation::nsm::{Nsm, NsmClient};
 use strongroom_policy::Policy;
-use strongroom_shared::dsse::{Envelope, PayloadType};
+use strongroom_shared::dsse::Envelope;
 
 use super::{BootError, CONFIGURATION_PCR, POLICY_PCR, PolicyLocked};
 use crate::clock::Clock;
@@ -38,9 +38,9 @@ impl Measured {
 
     /// Verifies the policy's quorum, extends PCR17 with its exact bytes, and locks PCR17. After a
     /// refusal the host may bring another policy: nothing is measured before the last step, the NSM's.
-    pub fn lock_policy(self, envelope: &[u8]) -> Result<PolicyLocked, (Self, BootError)> {
-        match self.check_policy(envelope) {
-            Ok((envelope, policy, clock)) => Ok(PolicyLocked::new(self, envelope, policy, clock)),
+    pub fn lock_policy(self, envelope: Envelope) -> Result<PolicyLocked, (Self, BootError)> {
+        match self.check_policy(&envelope) {
+            Ok((policy, clock)) => Ok(PolicyLocked::new(self, envelope, policy, clock)),
             Err(error) => Err((self, error)),
         }
     }
@@ -54,10 +54,9 @@ impl Measured {
         Ok(())
     }
 
-    fn check_policy(&self, envelope: &[u8]) -> Result<(Envelope, Policy, Clock), BootError> {
-        let envelope = Envelope::parse(PayloadType::Policy, envelope)?;
+    fn check_policy(&self, envelope: &Envelope) -> Result<(Policy, Clock), BootError> {
         let admins = self.config.admins();
-        let verified = Verified::of(&envelope, |id| admins.keys.get(id));
+        let verified = Verified::of(envelope, |id| admins.keys.get(id));
         let (have, need) = (verified.signers.len(), admins.threshold);
         if have < need {
             return Err(BootError::PolicyQuorum { need, have });
@@ -71,6 +70,6 @@ impl Measured {
         self.check_not_after(&policy, &clock)?;
         let digest = measurement(&envelope.payload.0);
         NsmClient::new(&*self.nsm).extend_and_lock(POLICY_PCR, &digest)?;
-        Ok((envelope, policy, clock))
+        Ok((policy, clock))
     }
 }

@@ -45,15 +45,15 @@ impl<T: Transport> Server<T> {
 
     async fn boot(&self, material: &BootMaterial) -> Result<Booted, Problem> {
         let problem = |error: BootError| error.problem();
-        let offered = Envelope::parse(PayloadType::Policy, &material.policy)
-            .map_err(|error| problem(error.into()))?
-            .digest();
+        let envelope = Envelope::parse(PayloadType::Policy, &material.policy)
+            .map_err(|error| problem(error.into()))?;
+        let offered = envelope.digest();
         // One boot at a time: those that would wait would hold what they brought.
         let Ok(mut boot) = self.boot.try_lock() else {
             return Err(Problem::new(Code::Overloaded, "a boot is under way"));
         };
         let locked = match std::mem::replace(&mut *boot, Boot::Over) {
-            Boot::AwaitingPolicy(measured) => match measured.lock_policy(&material.policy) {
+            Boot::AwaitingPolicy(measured) => match measured.lock_policy(envelope) {
                 Ok(locked) => locked,
                 Err((measured, error)) => {
                     *boot = Boot::AwaitingPolicy(measured);

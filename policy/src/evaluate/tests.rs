@@ -332,14 +332,3 @@ fn caps_are_those_of_the_chain() {
     on_test_chain(65_001).denied(Code::GasLimitExceeded, "deposits-eth/fees/gas-limit");
     sweep(&TxEip1559 { gas_limit: 65_001, ..token(USDT, HOT, 1) }).allowed();
 }
-
-#[test]
-fn a_denial_becomes_a_problem_with_its_rule_and_policy() {
-    let mut case = sweep(&native());
-    case.path = HdPath::parse("m/44'/60'/0'/1/0").unwrap();
-    let Verdict::Denied(denial) = case.ask() else { panic!("allowed") };
-    let problem = denial.into_problem(case.digest);
-    assert_eq!((problem.code, problem.code.status()), (Code::PathDenied, 412));
-    assert_eq!(problem.rule.unwrap().as_str(), "deposits-eth/paths");
-    assert_eq!(problem.policy, Some(case.digest));
-}
