@@ -7,6 +7,12 @@
 //!
 //! **The blob authenticates nobody.** Anyone who knows the public key, which is public, can make one.
 //! That the plaintext came from KMS follows from TLS to KMS ending in the enclave, never from here.
+//!
+//! **Nor is it an oracle.** Whoever could have many blobs opened under one key and tell OAEP failures
+//! from padding failures could decrypt another blob (Manger 2001, Vaudenay 2002). So both give one
+//! error, and the same work precedes it; OAEP itself is constant-time in `aws-lc`. An attacker
+//! cannot submit a blob anyway, because they arrive over the enclave's own TLS, and each key is used
+//! for the few replies of one boot.
 
 mod ber;
 pub mod envelope;
@@ -117,22 +123,30 @@ impl RecipientKey {
         if envelope.recipient_id != self.id {
             return Err(CmsError::CannotOpen);
         }
-        let key = self.unwrap_content_key(&envelope.encrypted_key)?;
-        decrypt_content(&key, envelope.iv, envelope.ciphertext)
+        // Without a content key the content is decrypted all the same, under no key of anybody's,
+        // so that the two kinds of failure take the same time; what comes of it is dropped.
+        let mut key = Zeroizing::new([0; AES_256_KEY_LEN]);
+        let unwrapped = self.unwrap_content_key(&envelope.encrypted_key, &mut key);
+        let content = decrypt_content(&key, envelope.iv, envelope.ciphertext);
+        unwrapped.and(content)
     }
 
     fn unwrap_content_key(
         &self,
         encrypted: &[u8],
-    ) -> Result<Zeroizing<[u8; AES_256_KEY_LEN]>, CmsError> {
+        into: &mut [u8; AES_256_KEY_LEN],
+    ) -> Result<(), CmsError> {
         let mut buffer = Zeroizing::new([0; RSA_2048_BYTES]);
         let key = self
             .private
             .decrypt(&OAEP_SHA256_MGF1SHA256, encrypted, buffer.as_mut_slice(), None)
             .map_err(|_| CmsError::CannotOpen)?;
-        <[u8; AES_256_KEY_LEN]>::try_from(&*key)
-            .map(Zeroizing::new)
-            .map_err(|_| CmsError::CannotOpen)
+        if key.len() != into.len() {
+            return Err(CmsError::CannotOpen);
+        }
+        // Written in place: a value that is moved leaves a copy behind.
+        into.copy_from_slice(key);
+        Ok(())
     }
 }
 

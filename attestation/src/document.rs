@@ -1,14 +1,18 @@
 //! Bytes → [`UnverifiedDocument`]: the syntax of an attestation document, with every documented bound.
 //!
-//! Steps 1 to 3 of the verification; [`crate::verify`] goes on with step 4.
+//! Steps 1 to 3 of the verification ([`Step`]); [`crate::verify`] goes on with step 4. The size is
+//! bounded before anything is read, and nesting while it is.
 
+mod cbor;
+mod frame;
 mod payload;
 mod wire;
 
 use aws_nitro_enclaves_cose::{CoseSign1, error::CoseError};
 use thiserror::Error;
 
-use crate::cose::Sha2;
+use crate::{cose::Sha2, verify::Step};
+use cbor::CborError;
 pub(crate) use payload::Payload;
 pub use payload::PayloadError;
 
@@ -16,9 +20,6 @@ pub use payload::PayloadError;
 pub const MAX_PAYLOAD_BYTES: usize = 16_384;
 /// The most bytes of a whole document: the payload, and room for headers and signature.
 pub const MAX_DOCUMENT_BYTES: usize = MAX_PAYLOAD_BYTES + 1_024;
-
-/// The protected header of every document: `{1: -35}`, which is `{alg: ES384}` (AP 3.1).
-const PROTECTED_ES384: &[u8] = &[0xa1, 0x01, 0x38, 0x22];
 
 /// Bytes are not an attestation document.
 #[derive(Debug, Error)]
@@ -34,6 +35,12 @@ pub enum ParseError {
         "document: expected a COSE_Sign1 structure, untagged or with tag 18, and nothing after it"
     )]
     Cose,
+    /// The signature is none of ES384.
+    #[error("document: expected a signature of 96 bytes, found {found}")]
+    Signature {
+        /// Its length in bytes.
+        found: usize,
+    },
     /// The protected header is something else than `{1: -35}`.
     #[error("document: expected the protected header to be exactly ES384")]
     Protected,
@@ -43,6 +50,23 @@ pub enum ParseError {
     /// The payload breaks a rule.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+}
+
+impl ParseError {
+    /// The step that failed.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::TooLarge { .. } | Self::Cose | Self::Signature { .. } => Step::Structure,
+            Self::Protected | Self::Unprotected => Step::Headers,
+            Self::Payload(_) => Step::Payload,
+        }
+    }
+}
+
+impl From<CborError> for ParseError {
+    fn from(CborError: CborError) -> Self {
+        Self::Cose
+    }
 }
 
 impl From<CoseError> for ParseError {
@@ -68,32 +92,25 @@ impl UnverifiedDocument {
     /// For everything that AP 3.1 and 3.2.2 rule out, save that an optional member may be null:
     /// the genuine documents of today have such members.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        // Step 1: bound, then COSE_Sign1 (AP 3.1, 3.2.1).
+        // Step 1, before all else: the bound (AP 3.1).
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(ParseError::TooLarge { found: bytes.len() });
         }
+        // Steps 1 and 2: structure and headers (AP 3.1, 3.2.1).
+        frame::check(bytes)?;
         let cose = CoseSign1::from_bytes(bytes)?;
 
-        // Step 2: headers: ES384 and nothing else (AP 3.1).
-        let (protected, payload) = cose.get_protected_and_payload::<Sha2>(None)?;
-        let protected = serde_cbor::to_vec(&protected).map_err(|_| ParseError::Protected)?;
-        if protected != PROTECTED_ES384 {
-            return Err(ParseError::Protected);
-        }
-        if !cose.get_unprotected().is_empty() {
-            return Err(ParseError::Unprotected);
-        }
-
         // Step 3: the payload, member for member (AP 3.2.2).
-        let payload = Payload::parse(&payload)?;
+        let payload = Payload::parse(&cose.get_payload::<Sha2>(None)?)?;
         Ok(Self { cose, payload })
     }
 
-    /// The time in the document, in milliseconds since the Unix epoch, **unverified**.
+    /// The time that the document claims, in milliseconds since the Unix epoch, **unverified**.
     ///
-    /// Only for a document that the caller has just obtained from its own NSM device: the enclave
-    /// takes its trusted time so. Of a document from anybody else it proves nothing.
-    pub fn own_timestamp_ms(&self) -> u64 {
+    /// It can be believed of a document that the caller has just obtained from its own NSM device: the
+    /// enclave takes its trusted time so. Of a document from anybody else it proves nothing; verified
+    /// at this time, such a document was genuine whenever it was made, and may be of any age.
+    pub fn claimed_timestamp_ms(&self) -> u64 {
         self.payload.timestamp_ms
     }
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use rustls_pki_types::UnixTime;
 use thiserror::Error;
 
-use crate::{measure::Pcr, verify::VerifiedDocument};
+use crate::{
+    measure::Pcr,
+    verify::{Step, VerifiedDocument},
+};
 
 /// How far the clock of an NSM may be ahead of the verifier's.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -14,6 +17,8 @@ pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// at; a debug image is refused unless [`allow_debug`](Self::allow_debug).
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
+    /// Exactly this module, for example `i-07e25f3bada361dec-enc0181d3dff86da785`.
+    pub module_id: Option<String>,
     /// Exactly this nonce.
     pub nonce: Option<Vec<u8>>,
     /// Exactly this user data.
@@ -54,6 +59,14 @@ pub enum ExpectationError {
         /// What was expected.
         expected: Pcr,
     },
+    /// The document is of another module.
+    #[error("module_id: expected {expected}, found {found}")]
+    ModuleId {
+        /// What was expected, if printable.
+        expected: String,
+        /// What the document says, if printable.
+        found: String,
+    },
     /// A member is another, or absent.
     #[error("{field}: expected other bytes than the document has")]
     Member {
@@ -76,18 +89,31 @@ pub enum ExpectationError {
     },
 }
 
+impl ExpectationError {
+    /// The step that failed.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Debug => Step::Debug,
+            Self::Pcr { .. } | Self::PcrAbsent { .. } => Step::Pcrs,
+            Self::ModuleId { .. } => Step::ModuleId,
+            Self::Member { .. } => Step::Members,
+            Self::TooOld { .. } | Self::FromTheFuture { .. } => Step::Freshness,
+        }
+    }
+}
+
 impl VerifiedDocument {
-    /// Checks the document against `expectations`, at the time `now` of the verifier.
+    /// Steps 11 to 15: checks the document against `expectations`, at the time `now` of the verifier.
     ///
     /// # Errors
-    /// The first expectation that is not met: debug mode, registers in ascending order, nonce, user
-    /// data, public key, age.
+    /// The first expectation that is not met: debug mode, registers in ascending order, module id,
+    /// nonce, user data, public key, age.
     pub fn check(
         &self,
         expectations: &Expectations,
         now: UnixTime,
     ) -> Result<(), ExpectationError> {
-        let Expectations { nonce, user_data, public_key, pcrs, max_age, allow_debug } =
+        let Expectations { module_id, nonce, user_data, public_key, pcrs, max_age, allow_debug } =
             expectations;
 
         if self.is_debug() && !allow_debug {
@@ -100,10 +126,27 @@ impl VerifiedDocument {
                 None => return Err(ExpectationError::PcrAbsent { index, expected }),
             }
         }
+        match module_id {
+            Some(expected) if expected != self.module_id() => {
+                let (expected, found) = (printable(expected), printable(self.module_id()));
+                return Err(ExpectationError::ModuleId { expected, found });
+            }
+            _ => {}
+        }
         member("nonce", nonce, self.nonce())?;
         member("user_data", user_data, self.user_data())?;
         member("public_key", public_key, self.public_key())?;
         max_age.map_or(Ok(()), |max_age| check_age(self.timestamp_ms(), max_age, now))
+    }
+}
+
+/// A module id, as long as a name is and of visible ASCII, or a word in its place: a terminal or a log
+/// must not be steered by it.
+fn printable(id: &str) -> String {
+    if id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        id.to_owned()
+    } else {
+        "a name that is not printable".to_owned()
     }
 }
 
@@ -137,6 +180,14 @@ fn check_age(timestamp_ms: u64, max_age: Duration, now: UnixTime) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_id_is_shown_when_it_is_a_name() {
+        assert_eq!(printable("i-0-enc1"), "i-0-enc1");
+        for id in ["\u{1b}[2J", "i 0", "i-0\n", "\u{e9}", "x".repeat(129).as_str()] {
+            assert_eq!(printable(id), "a name that is not printable", "{id:?}");
+        }
+    }
 
     #[test]
     fn age_has_two_ends() {

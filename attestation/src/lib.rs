@@ -6,7 +6,7 @@
 //! | [`measure`] | PCR values, and how a measurement becomes one |
 //! | [`document`] | bytes → [`document::UnverifiedDocument`]: COSE and CBOR syntax with every documented bound |
 //! | [`verify`] | → [`verify::VerifiedDocument`]: certificates, signature, under a pinned root at a given time |
-//! | [`expect`] | what a verifier expects of a verified document: nonce, PCRs, age |
+//! | [`expect`] | what a verifier expects of a verified document: PCRs, module, nonce, user data, public key, age |
 //! | [`cms`] | `CiphertextForRecipient` of KMS, opened with the enclave's RSA key |
 //!
 //! The rules are those of AWS's "Nitro Enclaves Attestation Process"

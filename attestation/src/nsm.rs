@@ -123,6 +123,9 @@ pub enum NsmError {
         /// Its length in bytes.
         found: usize,
     },
+    /// The wanted document has a public key of no bytes; the NSM was not asked.
+    #[error("public_key: expected 1 to {MAX_PUBLIC_KEY_BYTES} bytes, found 0")]
+    EmptyPublicKey,
     /// The NSM answered a request for entropy with nothing.
     #[error("nsm GetRandom: expected entropy, found 0 bytes")]
     NoEntropy,
@@ -232,10 +235,13 @@ impl<'a, N: Nsm + ?Sized> NsmClient<'a, N> {
     /// A new attestation document (CBOR of a COSE_Sign1) that carries what `request` names.
     ///
     /// # Errors
-    /// [`NsmError::TooLong`] before the NSM is asked, when a member exceeds its documented limit; else
-    /// when the NSM refuses or answers something else.
+    /// [`NsmError::TooLong`] and [`NsmError::EmptyPublicKey`] before the NSM is asked, when a member is
+    /// not within its documented limits; else when the NSM refuses or answers something else.
     pub fn attest(&self, request: AttestRequest) -> Result<Vec<u8>, NsmError> {
         let AttestRequest { user_data, nonce, public_key } = request;
+        if public_key.as_ref().is_some_and(Vec::is_empty) {
+            return Err(NsmError::EmptyPublicKey);
+        }
         let request = Request::Attestation {
             user_data: bounded("user_data", user_data, MAX_USER_DATA_BYTES)?,
             nonce: bounded("nonce", nonce, MAX_NONCE_BYTES)?,

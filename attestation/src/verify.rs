@@ -1,22 +1,35 @@
 //! [`UnverifiedDocument`] → [`VerifiedDocument`]: certificates and signature, under a pinned root, at a
 //! given time.
 //!
-//! Steps 1 to 3, the syntax, are behind us ([`crate::document`]). Here:
+//! The steps are those of AWS's attestation process, in its order ([`Step`]):
 //!
-//! 4. the first entry of the bundle *is* the pinned root, byte for byte;
-//! 5. the bundle has its documented order, each certificate issued under the name of the one before it
-//!    (AP 3.2.3);
-//! 6. every certificate is valid at the given time, the root too (AP 3.2.3.1);
-//! 7. basic constraints and key usage of each (AP 3.2.3.2, 3.2.3.3);
-//! 8. the signatures of the chain, over exactly these certificates (`rustls-webpki`; RFC 5280,
-//!    section 6);
-//! 9. the COSE signature, ES384, with the key of the last certificate (AP 3.2.1).
+//! | step | what | AP | where |
+//! | --- | --- | --- | --- |
+//! | 1 | at most 17,408 bytes; COSE_Sign1, untagged or with tag 18; nothing after it; a signature of 96 bytes | 3.1, 3.2.1 | [`crate::document`] |
+//! | 2 | the protected header is exactly `{alg: ES384}`, the unprotected one empty | 3.1 | [`crate::document`] |
+//! | 3 | the payload: members, types, bounds | 3.2.2 | [`crate::document`] |
+//! | 4 | the first entry of the bundle *is* the pinned root, byte for byte | 3.2.3 | here |
+//! | 5 | X.509, and each certificate issued under the name of the one before it in the bundle | 3.2.3 | here |
+//! | 6 | every certificate is valid at the given time, the root too | 3.2.3.1 | here |
+//! | 7 | basic constraints of each, and path lengths | 3.2.3.2 | here |
+//! | 8 | key usage of each; the key of the leaf is on P-384 | 3.2.3.3, 3.1 | here |
+//! | 9 | the signatures of the chain, over exactly these certificates (`rustls-webpki`; RFC 5280, section 6) | 3.2.4 | here |
+//! | 10 | the COSE signature, ES384, with the key of the leaf | 3.2.1 | here |
+//! | 11 to 15 | what the caller asks for: no debug image, PCRs, module id, nonce, user data, public key, age | 2.2.2 | [`crate::expect`] |
 //!
-//! What a caller wants beyond that (nonce, PCRs, age, no debug image) is [`crate::expect`].
+//! Where AP leaves room: null stands for an absent optional member, since genuine documents have it
+//! (AP 3.2.2.1 says no); members that AP does not know are passed over, save `nitrotpm_pcrs`, since those
+//! documents of instances are signed under the same root; maps and arrays may have definite or
+//! indefinite length, strings may not be in chunks.
+//!
+//! An ECDSA signature can be rewritten to another that verifies (r, n − s), and the tag comes and goes,
+//! so a document proves what it says, but its bytes and their hash identify nothing. A nonce does.
+//!
 //! Revocation lists are not fetched: a leaf certificate lives for three hours.
 
 mod chain;
 mod root;
+mod step;
 
 use std::collections::BTreeMap;
 
@@ -30,16 +43,27 @@ use crate::{
 };
 pub use chain::{ChainError, Position};
 pub use root::{AWS_ROOT_G1_SHA256, TrustAnchor, TrustAnchorError};
+pub use step::Step;
 
 /// A document is not what the PKI signed.
 #[derive(Debug, Error)]
 pub enum VerifyError {
-    /// Steps 4 to 8 failed.
+    /// Steps 4 to 9 failed.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// Step 9 failed: the certificates are good, the signature of the document is not.
+    /// Step 10 failed: the certificates are good, the signature of the document is not.
     #[error("document: its signature does not verify with the key of its certificate")]
     Signature,
+}
+
+impl VerifyError {
+    /// The step that failed.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Chain(error) => error.step(),
+            Self::Signature => Step::Signature,
+        }
+    }
 }
 
 /// A document that the pinned PKI signed, for an enclave of which it says the truth.
@@ -60,9 +84,9 @@ impl UnverifiedDocument {
         at: UnixTime,
     ) -> Result<VerifiedDocument, VerifyError> {
         let Self { cose, payload } = self;
-        // Steps 4 to 8.
+        // Steps 4 to 9.
         let point = chain::verify(&payload.certificate, &payload.cabundle, anchor, at)?;
-        // Step 9.
+        // Step 10.
         let key = Es384PublicKey::from_point(point);
         match cose.verify_signature::<Sha2>(&key) {
             Ok(true) => Ok(VerifiedDocument { payload }),

@@ -124,6 +124,7 @@ impl Attested {
             pcrs: trust.pcrs.clone(),
             max_age: None,
             allow_debug: trust.allow_debug,
+            module_id: None,
         };
         document.check(&expectations, at)?;
         Ok(Self {

@@ -34,7 +34,7 @@ impl Clock {
     /// signature need not be verified to believe its timestamp.
     pub fn ask(nsm: &dyn Nsm) -> Result<Self, ClockError> {
         let document = NsmClient::new(nsm).attest(AttestRequest::default())?;
-        let timestamp_ms = UnverifiedDocument::parse(&document)?.own_timestamp_ms();
+        let timestamp_ms = UnverifiedDocument::parse(&document)?.claimed_timestamp_ms();
         let (anchor, at) = (Duration::from_millis(timestamp_ms), Instant::now());
         Ok(Self { anchor, at, asked: at, floor: Duration::ZERO })
     }

@@ -15,6 +15,8 @@ pub(super) struct BerError {
 const CONSTRUCTED: u8 = 0x20;
 /// The universal tag of octet strings, which chunks have whatever the tag of the whole.
 const OCTET_STRING: u8 = 0x04;
+/// The most chunks of one string. KMS makes them of 1,000 bytes, so that seven hold the most that it returns.
+const MAX_CHUNKS: usize = 16;
 /// End of contents (X.690, section 8.1.5).
 const END_OF_CONTENTS: &[u8] = &[0, 0];
 
@@ -74,18 +76,22 @@ impl<'a> Reader<'a> {
     }
 
     /// An octet string: primitive with `tag`, or constructed of primitive octet strings, joined
-    /// (X.690, section 8.7).
+    /// (X.690, section 8.7). There are 1 to [`MAX_CHUNKS`] of them, and none is empty.
     pub(super) fn octets(&mut self, tag: u8, at: &'static str) -> Result<Vec<u8>, BerError> {
         let constructed = tag | CONSTRUCTED;
         if !self.next_is(constructed) {
             return self.primitive(tag, at).map(<[u8]>::to_vec);
         }
-        self.constructed(constructed, at, |chunks| {
-            let mut whole = Vec::new();
-            while chunks.next_is(OCTET_STRING) {
-                whole.extend_from_slice(chunks.primitive(OCTET_STRING, at)?);
+        self.constructed(constructed, at, |reader| {
+            let mut chunks = Vec::new();
+            while reader.next_is(OCTET_STRING) {
+                let chunk = reader.primitive(OCTET_STRING, at)?;
+                if chunk.is_empty() || chunks.len() == MAX_CHUNKS {
+                    return Err(BerError { at });
+                }
+                chunks.push(chunk);
             }
-            Ok(whole)
+            if chunks.is_empty() { Err(BerError { at }) } else { Ok(chunks.concat()) }
         })
     }
 
@@ -145,9 +151,15 @@ mod tests {
     #[test]
     fn octet_strings_in_every_encoding() {
         assert_eq!(octets(&[0x80, 3, 1, 2, 3]).unwrap(), [1, 2, 3], "primitive");
-        assert_eq!(octets(&[0xa0, 5, 4, 1, 1, 4, 0]).unwrap(), [1], "definite, two chunks");
+        assert_eq!(octets(&[0xa0, 6, 4, 1, 1, 4, 1, 2]).unwrap(), [1, 2], "definite");
         assert_eq!(octets(&[0xa0, 0x80, 4, 1, 1, 4, 1, 2, 0, 0]).unwrap(), [1, 2], "indefinite");
-        assert_eq!(octets(&[0xa0, 0x80, 0, 0]).unwrap(), [0; 0], "no chunk");
+    }
+
+    #[test]
+    fn chunks_have_a_bound() {
+        let chunks = |count| [&[0xa0, 0x80][..], &[4, 1, 7].repeat(count), &[0, 0]].concat();
+        assert_eq!(octets(&chunks(MAX_CHUNKS)).unwrap(), [7; MAX_CHUNKS]);
+        assert_eq!(octets(&chunks(MAX_CHUNKS + 1)), Err(BerError { at: "x" }));
     }
 
     #[test]
@@ -160,6 +172,11 @@ mod tests {
             &[0xa0, 0x80, 4, 1, 1, 0, 1],          // another end of contents
             &[0xa0, 0x80, 0x24, 3, 4, 1, 1, 0, 0], // chunks of chunks
             &[0xa0, 3, 4, 2, 1, 2],                // a chunk beyond its string
+            &[0xa0, 5, 4, 1, 1, 4, 0],             // an empty chunk
+            &[0xa0, 0],                            // no chunk
+            &[0xa0, 0x80, 0, 0],                   // no chunk, indefinite
+            &[0xa0, 0x80, 4, 0x80, 4, 1, 1, 0, 0, 0, 0], // a primitive chunk of indefinite length
+            &[0xa0, 3, 2, 1, 1],                   // a chunk that is an integer
             &[0x80, 3, 1, 2],                      // truncated
             &[0x80, 1, 1, 0],                      // trailing
             &[0x80, 0x83, 0, 0, 1, 1],             // length of three bytes

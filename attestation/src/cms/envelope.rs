@@ -9,11 +9,12 @@
 //!                                   [0] OCTET STRING ciphertext, whole or in chunks }
 //! ```
 //!
-//! One recipient, no originator, no attributes. Each length may be definite or indefinite, so plain
-//! DER of this shape is read too.
+//! One recipient, no originator, no attributes. Each length of a constructed element may be definite
+//! or indefinite, so plain DER of this shape, as other servers give, is read too. A recipient named by
+//! issuer and serial (version 0) is not: it says nothing of the key.
 
 use super::{
-    CmsError, MAX_CIPHERTEXT_BYTES,
+    CmsError, MAX_CIPHERTEXT_BYTES, RSA_2048_BYTES,
     ber::{BerError, Reader},
 };
 
@@ -42,16 +43,19 @@ const ID_SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01]
 /// 2.16.840.1.101.3.4.1.42
 const ID_AES256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a];
 
+/// A block of AES (FIPS 197).
+const AES_BLOCK_BYTES: usize = 16;
+
 /// What stands in a blob of the right shape; nothing of it is authentic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// SHA-256 of the recipient's SubjectPublicKeyInfo.
     pub recipient_id: [u8; 32],
-    /// The content key, encrypted with RSAES-OAEP.
-    pub encrypted_key: Vec<u8>,
+    /// The content key, encrypted with RSAES-OAEP under RSA-2048.
+    pub encrypted_key: [u8; RSA_2048_BYTES],
     /// The initialisation vector of AES-256-CBC.
-    pub iv: [u8; 16],
-    /// The content, encrypted; chunks joined.
+    pub iv: [u8; AES_BLOCK_BYTES],
+    /// The content, encrypted; chunks joined. One block of 16 bytes at least, and whole blocks.
     pub ciphertext: Vec<u8>,
 }
 
@@ -87,19 +91,25 @@ fn enveloped_data(reader: &mut Reader<'_>) -> Result<Envelope, BerError> {
             exact(algorithm, OID, ID_AES256_CBC, "contentEncryptionAlgorithm")?;
             fixed(algorithm, OCTET_STRING, "contentEncryptionAlgorithm.iv")
         })?;
-        Ok((iv, info.octets(IMPLICIT_0, "encryptedContent")?))
+        let at = "encryptedContent";
+        let ciphertext = info.octets(IMPLICIT_0, at)?;
+        // Padded to whole blocks, and never with nothing (RFC 5652, section 6.3).
+        if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(AES_BLOCK_BYTES) {
+            return Err(BerError { at });
+        }
+        Ok((iv, ciphertext))
     })?;
     Ok(Envelope { recipient_id, encrypted_key, iv, ciphertext })
 }
 
-fn recipient_info(reader: &mut Reader<'_>) -> Result<([u8; 32], Vec<u8>), BerError> {
+fn recipient_info(reader: &mut Reader<'_>) -> Result<([u8; 32], [u8; RSA_2048_BYTES]), BerError> {
     exact(reader, INTEGER, &[2], "keyTransRecipientInfo.version")?;
     let id = fixed(reader, IMPLICIT_0, "rid.subjectKeyIdentifier")?;
     reader.constructed(SEQUENCE, "keyEncryptionAlgorithm", |algorithm| {
         exact(algorithm, OID, ID_RSAES_OAEP, "keyEncryptionAlgorithm")?;
         algorithm.constructed(SEQUENCE, "oaep parameters", oaep_parameters)
     })?;
-    Ok((id, reader.octets(OCTET_STRING, "encryptedKey")?))
+    Ok((id, fixed(reader, OCTET_STRING, "encryptedKey")?))
 }
 
 /// RFC 8017, appendix A.2.1, without the default of SHA-1 and without a label.
@@ -135,7 +145,7 @@ fn fixed<const N: usize>(
     tag: u8,
     at: &'static str,
 ) -> Result<[u8; N], BerError> {
-    reader.octets(tag, at)?.try_into().map_err(|_| BerError { at })
+    reader.primitive(tag, at)?.try_into().map_err(|_| BerError { at })
 }
 
 impl From<BerError> for CmsError {
@@ -143,3 +153,8 @@ impl From<BerError> for CmsError {
         Self::Malformed { at }
     }
 }
+
+#[cfg(test)]
+pub(super) mod blob;
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 use rustls_pki_types::CertificateDer;
 use thiserror::Error;
 
-use super::{MAX_PAYLOAD_BYTES, wire::WirePayload};
+use super::{MAX_PAYLOAD_BYTES, cbor::CborError, wire::WirePayload};
 use crate::{
     measure::{PCR_COUNT, Pcr},
     nsm::{MAX_NONCE_BYTES, MAX_PUBLIC_KEY_BYTES, MAX_USER_DATA_BYTES},
@@ -13,13 +13,28 @@ use crate::{
 
 /// The most bytes of one certificate (AP 3.2.2.2).
 const MAX_CERTIFICATE_BYTES: usize = 1_024;
+/// The most entries of a bundle: the root, and the 6 intermediates that `rustls-webpki` follows. AP has
+/// no bound, genuine bundles have 4 entries. More would only keep the search for a path busy, which
+/// comes before any signature.
+const MAX_BUNDLE: usize = 7;
 
 /// A payload breaks a rule of AP 3.2.2.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PayloadError {
-    /// Not one CBOR map with members of the right types, each once, and nothing after it.
-    #[error("payload: expected one cbor map with members of the documented types, each once")]
+    /// Not one CBOR map from texts, each once, with nothing after it.
+    #[error("payload: expected one cbor map from texts, each once, and nothing after it")]
     Cbor,
+    /// A document about an EC2 instance: its registers are in `nitrotpm_pcrs`.
+    #[error("payload: expected the document of an enclave, found nitrotpm_pcrs of an instance")]
+    NitroTpm,
+    /// A member is of another type.
+    #[error("payload: {field}: expected {expected}")]
+    Type {
+        /// The member.
+        field: &'static str,
+        /// Its documented type.
+        expected: &'static str,
+    },
     /// A mandatory member is absent.
     #[error("payload: expected the member {field}, found none")]
     Missing {
@@ -60,6 +75,12 @@ pub enum PayloadError {
     },
 }
 
+impl From<CborError> for PayloadError {
+    fn from(CborError: CborError) -> Self {
+        Self::Cbor
+    }
+}
+
 /// A payload within all bounds.
 pub(crate) struct Payload {
     pub(crate) module_id: String,
@@ -69,7 +90,7 @@ pub(crate) struct Payload {
     pub(crate) pcrs: BTreeMap<u16, Pcr>,
     /// The certificate whose key signed the document.
     pub(crate) certificate: CertificateDer<'static>,
-    /// The root first, the issuer of `certificate` last; not empty.
+    /// 1 to 7, the root first, the issuer of `certificate` last.
     pub(crate) cabundle: Vec<CertificateDer<'static>>,
     pub(crate) public_key: Option<Vec<u8>>,
     pub(crate) user_data: Option<Vec<u8>>,
@@ -90,7 +111,7 @@ impl Payload {
             public_key,
             user_data,
             nonce,
-        } = serde_cbor::from_slice(bytes).map_err(|_| PayloadError::Cbor)?;
+        } = WirePayload::read(bytes)?;
 
         let module_id = present("module_id", module_id)?;
         sized("module_id", module_id.len(), 1..=MAX_PAYLOAD_BYTES)?;
@@ -108,17 +129,17 @@ impl Payload {
         sized("certificate", certificate.len(), 1..=MAX_CERTIFICATE_BYTES)?;
 
         let cabundle = present("cabundle", cabundle)?;
-        sized("cabundle", cabundle.len(), 1..=MAX_PAYLOAD_BYTES)?;
+        sized("cabundle", cabundle.len(), 1..=MAX_BUNDLE)?;
         for entry in &cabundle {
             sized("cabundle entry", entry.len(), 1..=MAX_CERTIFICATE_BYTES)?;
         }
 
         Ok(Self {
-            module_id,
+            module_id: module_id.to_owned(),
             timestamp_ms,
             pcrs: registers(present("pcrs", pcrs)?)?,
-            certificate: certificate.into(),
-            cabundle: cabundle.into_iter().map(CertificateDer::from).collect(),
+            certificate: certificate.to_vec().into(),
+            cabundle: cabundle.into_iter().map(|der| der.to_vec().into()).collect(),
             public_key: optional("public_key", public_key, 1..=MAX_PUBLIC_KEY_BYTES)?,
             user_data: optional("user_data", user_data, 0..=MAX_USER_DATA_BYTES)?,
             nonce: optional("nonce", nonce, 0..=MAX_NONCE_BYTES)?,
@@ -127,7 +148,7 @@ impl Payload {
 }
 
 /// AP also allows registers of 32 and 64 bytes; with the one allowed digest they cannot occur.
-fn registers(pcrs: BTreeMap<u64, Vec<u8>>) -> Result<BTreeMap<u16, Pcr>, PayloadError> {
+fn registers(pcrs: BTreeMap<u64, &[u8]>) -> Result<BTreeMap<u16, Pcr>, PayloadError> {
     sized("pcrs", pcrs.len(), 1..=usize::from(PCR_COUNT))?;
     pcrs.into_iter()
         .map(|(found, value)| {
@@ -137,7 +158,7 @@ fn registers(pcrs: BTreeMap<u64, Vec<u8>>) -> Result<BTreeMap<u16, Pcr>, Payload
                 .ok_or(PayloadError::PcrIndex { found })?;
             let value = value
                 .try_into()
-                .map_err(|value: Vec<u8>| PayloadError::PcrLength { index, found: value.len() })?;
+                .map_err(|_| PayloadError::PcrLength { index, found: value.len() })?;
             Ok((index, Pcr::new(value)))
         })
         .collect()
@@ -149,13 +170,13 @@ fn present<T>(field: &'static str, value: Option<T>) -> Result<T, PayloadError> 
 
 fn optional(
     field: &'static str,
-    value: Option<Vec<u8>>,
+    value: Option<&[u8]>,
     bounds: RangeInclusive<usize>,
 ) -> Result<Option<Vec<u8>>, PayloadError> {
-    if let Some(value) = &value {
+    if let Some(value) = value {
         sized(field, value.len(), bounds)?;
     }
-    Ok(value)
+    Ok(value.map(<[u8]>::to_vec))
 }
 
 fn sized(

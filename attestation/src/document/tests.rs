@@ -54,7 +54,8 @@ fn each_mandatory_member_is_mandatory() {
         let mut map = valid();
         map.remove(&Value::Text(field.into()));
         assert_eq!(parse(map).err(), Some(PayloadError::Missing { field }));
-        assert_eq!(with(field, Value::Null), Some(PayloadError::Cbor), "{field} null");
+        let null = with(field, Value::Null);
+        assert!(matches!(null, Some(PayloadError::Type { field: found, .. }) if found == field));
     }
 }
 
@@ -68,6 +69,8 @@ fn bounds_are_inclusive_and_enforced() {
         ("certificate", bytes(1024), true),
         ("certificate", bytes(1025), false),
         ("cabundle", Value::Array(vec![]), false),
+        ("cabundle", Value::Array(vec![bytes(1); 7]), true),
+        ("cabundle", Value::Array(vec![bytes(1); 8]), false),
         ("cabundle", Value::Array(vec![bytes(1024), bytes(1)]), true),
         ("cabundle", Value::Array(vec![bytes(1), bytes(0)]), false),
         ("cabundle", Value::Array(vec![bytes(1), bytes(1025)]), false),
@@ -103,8 +106,22 @@ fn types_are_exact() {
         ("pcrs", Value::Array(vec![bytes(48)])),
         ("pcrs", Value::Map([(Value::Text("0".into()), bytes(48))].into())),
         ("nonce", Value::Text("x".into())),
+        ("nonce", Value::Array(vec![Value::Integer(1)])),
+        ("timestamp", Value::Float(1.0)),
+        ("timestamp", Value::Text("1".into())),
+        ("digest", Value::Bytes(b"SHA384".to_vec())),
+        ("cabundle", bytes(1)),
+        ("cabundle", Value::Array(vec![Value::Null])),
+        ("pcrs", Value::Map([(Value::Integer(-1), bytes(48))].into())),
+        ("pcrs", Value::Map([(Value::Integer(0), Value::Null)].into())),
+        ("public_key", Value::Bool(false)),
+        ("user_data", Value::Map([].into())),
     ] {
-        assert_eq!(with(field, value.clone()), Some(PayloadError::Cbor), "{field} {value:?}");
+        let found = with(field, value.clone());
+        assert!(
+            matches!(found, Some(PayloadError::Type { field: found, .. }) if found == field),
+            "{field} {value:?}: {found:?}"
+        );
     }
 }
 
@@ -126,7 +143,57 @@ fn equal_keys_trailing_bytes_and_arrays_are_refused() {
     let register = [&[0x00, 0x58, 48][..], &[0; 48]].concat();
     let pcrs = [&[0xa2][..], &register, &register].concat();
     let duplicate = [&[0xa1, 0x64], &b"pcrs"[..], &pcrs].concat();
-    assert_eq!(Payload::parse(&duplicate).err(), Some(PayloadError::Cbor));
+    assert!(matches!(
+        Payload::parse(&duplicate).err(),
+        Some(PayloadError::Type { field: "pcrs", .. })
+    ));
+}
+
+#[test]
+fn inner_maps_and_arrays_may_have_indefinite_length_too() {
+    let mut map = valid();
+    map.remove(&Value::Text("pcrs".into()));
+    map.remove(&Value::Text("cabundle".into()));
+    let encoded = serde_cbor::to_vec(&Value::Map(map)).unwrap();
+    let pcrs = [&[0x64][..], b"pcrs", &[0xbf, 0x00, 0x58, 48], &[1; 48], &[0xff]].concat();
+    let bundle = [&[0x68][..], b"cabundle", &[0x9f, 0x41, 1, 0x41, 2, 0xff]].concat();
+    let whole = [&[0xbf], encoded.get(1..).unwrap(), &pcrs, &bundle, &[0xff]].concat();
+    let payload = Payload::parse(&whole).unwrap();
+    assert_eq!((payload.pcrs.len(), payload.cabundle.len()), (1, 2));
+
+    // The same, never closed.
+    let open = whole.get(..whole.len() - 1).unwrap();
+    assert_eq!(Payload::parse(open).err(), Some(PayloadError::Cbor));
+}
+
+#[test]
+fn a_payload_has_a_size() {
+    assert!(matches!(Payload::parse(&[]), Err(PayloadError::Size { field: "payload", .. })));
+    let filled = |bytes| {
+        let mut map = valid();
+        map.insert(Value::Text("later".into()), Value::Bytes(vec![0; bytes]));
+        serde_cbor::to_vec(&Value::Map(map)).unwrap()
+    };
+    let overhead = filled(16_000).len() - 16_000;
+    assert!(Payload::parse(&filled(MAX_PAYLOAD_BYTES - overhead)).is_ok());
+    assert!(matches!(
+        Payload::parse(&filled(MAX_PAYLOAD_BYTES - overhead + 1)),
+        Err(PayloadError::Size { field: "payload", found: 16_385, .. })
+    ));
+}
+
+#[test]
+fn nesting_has_a_bound() {
+    for open in [0x81, 0x9f, 0xa1, 0xbf, 0xc1] {
+        let bomb = [vec![0xa1, 0x65], b"later".to_vec(), vec![open; 16_000]].concat();
+        assert_eq!(Payload::parse(&bomb).err(), Some(PayloadError::Cbor), "{open:02x}");
+        // In place of the structure, of a header, of the payload.
+        for start in [&[][..], &[0x84, 0x44, 0xa1, 0x01, 0x38, 0x22], &[0x84, 0x40, 0xa0]] {
+            let bomb = [start, &vec![open; 16_000]].concat();
+            let result = UnverifiedDocument::parse(&bomb);
+            assert!(matches!(result, Err(ParseError::Cose)), "{open:02x}");
+        }
+    }
 }
 
 #[test]
@@ -134,35 +201,35 @@ fn a_member_of_a_later_version_does_no_harm() {
     assert_eq!(with("later", Value::Array(vec![Value::Bool(true)])), None);
 }
 
-/// COSE_Sign1 with these headers around the valid payload.
-fn cose(tag: &[u8], protected: &[u8], unprotected: &[u8]) -> Vec<u8> {
-    let payload = serde_cbor::to_vec(&Value::Map(valid())).unwrap();
-    let mut document = [tag, &[0x84]].concat();
-    document.extend(serde_cbor::to_vec(&Value::Bytes(protected.to_vec())).unwrap());
-    document.extend(unprotected);
-    document.extend(serde_cbor::to_vec(&Value::Bytes(payload)).unwrap());
-    document.extend(serde_cbor::to_vec(&Value::Bytes(vec![0; 96])).unwrap());
-    document
+#[test]
+fn a_document_of_a_nitrotpm_is_refused() {
+    let registers = || pcrs((0..24).map(|i| (i, 48)));
+    assert_eq!(with("nitrotpm_pcrs", registers()), Some(PayloadError::NitroTpm), "both");
+    assert_eq!(with("nitrotpm_pcrs", Value::Null), Some(PayloadError::NitroTpm), "null");
+    let mut map = valid();
+    map.insert(Value::Text("nitrotpm_pcrs".into()), registers());
+    map.insert(Value::Text("module_id".into()), Value::Text("i-1-tpm2".into()));
+    map.remove(&Value::Text("pcrs".into()));
+    assert_eq!(parse(map).err(), Some(PayloadError::NitroTpm), "as AWS issues them");
 }
 
 #[test]
-fn cose_headers_are_exact() {
-    let parse = |document: Vec<u8>| UnverifiedDocument::parse(&document).map(|_| ());
-    let es384 = PROTECTED_ES384;
-    assert!(parse(cose(&[], es384, &[0xa0])).is_ok());
-    assert!(parse(cose(&[0xd2], es384, &[0xa0])).is_ok(), "tag 18");
-    assert!(matches!(parse(cose(&[0xd1], es384, &[0xa0])), Err(ParseError::Cose)), "tag 17");
-    assert!(matches!(parse(cose(&[], &[0xa1, 0x01, 0x26], &[0xa0])), Err(ParseError::Protected)));
-    assert!(matches!(parse(cose(&[], &[0xa0], &[0xa0])), Err(ParseError::Protected)));
-    // {1: -35, 2: [3]}: something critical that nobody here understands
-    let critical = [0xa2, 0x01, 0x38, 0x22, 0x02, 0x81, 0x03];
-    assert!(matches!(parse(cose(&[], &critical, &[0xa0])), Err(ParseError::Protected)));
-    let unprotected = [0xa1, 0x01, 0x38, 0x22];
-    assert!(matches!(parse(cose(&[], es384, &unprotected)), Err(ParseError::Unprotected)));
+fn a_payload_that_breaks_a_rule_is_step_3() {
+    let start = [&[0x84, 0x44][..], frame::PROTECTED_ES384, &[0xa0]].concat();
+    let document = |payload: &[u8]| [&start, payload, &[0x58, 96], &[0; 96][..]].concat();
+    let valid = serde_cbor::to_vec(&Value::Map(valid())).unwrap();
+    let valid = serde_cbor::to_vec(&Value::Bytes(valid)).unwrap();
+    assert!(UnverifiedDocument::parse(&document(&valid)).is_ok());
+    // An empty map
+    let error = UnverifiedDocument::parse(&document(&[0x41, 0xa0])).map(drop).unwrap_err();
+    assert!(matches!(error, ParseError::Payload(PayloadError::Missing { field: "module_id" })));
+    assert_eq!(error.step(), Step::Payload);
+}
 
-    let mut trailing = cose(&[], es384, &[0xa0]);
-    trailing.push(0);
-    assert!(matches!(parse(trailing), Err(ParseError::Cose)));
-    let too_large = vec![0; MAX_DOCUMENT_BYTES + 1];
-    assert!(matches!(parse(too_large), Err(ParseError::TooLarge { .. })));
+#[test]
+fn a_document_has_a_size() {
+    let found = MAX_DOCUMENT_BYTES + 1;
+    let error = UnverifiedDocument::parse(&vec![0x84; found]).map(drop).unwrap_err();
+    assert!(matches!(error, ParseError::TooLarge { found: n } if n == found));
+    assert_eq!(error.step(), Step::Structure);
 }

@@ -1,148 +1,95 @@
 //! The CBOR of a payload, type for type, before any bound is looked at.
-//!
-//! Written by hand, because the derived readers are too generous: they take an array for a map, text
-//! for bytes, and the last of several equal keys.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use super::{
+    PayloadError,
+    cbor::{CborError, Reader},
+};
 
 /// Members as they stand; `None` for those that are absent, or null where that is tolerated.
 #[derive(Default)]
-pub(super) struct WirePayload {
-    pub(super) module_id: Option<String>,
-    pub(super) digest: Option<String>,
+pub(super) struct WirePayload<'a> {
+    pub(super) module_id: Option<&'a str>,
+    pub(super) digest: Option<&'a str>,
     pub(super) timestamp: Option<u64>,
-    pub(super) pcrs: Option<BTreeMap<u64, Vec<u8>>>,
-    pub(super) certificate: Option<Vec<u8>>,
-    pub(super) cabundle: Option<Vec<Vec<u8>>>,
-    pub(super) public_key: Option<Vec<u8>>,
-    pub(super) user_data: Option<Vec<u8>>,
-    pub(super) nonce: Option<Vec<u8>>,
+    pub(super) pcrs: Option<BTreeMap<u64, &'a [u8]>>,
+    pub(super) certificate: Option<&'a [u8]>,
+    pub(super) cabundle: Option<Vec<&'a [u8]>>,
+    pub(super) public_key: Option<&'a [u8]>,
+    pub(super) user_data: Option<&'a [u8]>,
+    pub(super) nonce: Option<&'a [u8]>,
 }
 
-/// A CBOR text string, and nothing that could be read as one.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Text(String);
+impl<'a> WirePayload<'a> {
+    /// Reads one map, and nothing after it.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, PayloadError> {
+        let mut payload = Self::default();
+        let mut seen = BTreeSet::new();
+        let mut reader = Reader::new(bytes);
+        reader.map(|reader| {
+            let key = reader.text()?;
+            payload.member(key, reader)?;
+            if seen.insert(key) { Ok(()) } else { Err(PayloadError::Cbor) }
+        })?;
+        reader.finish()?;
+        Ok(payload)
+    }
 
-/// A CBOR byte string, and nothing that could be read as one.
-struct Bytes(Vec<u8>);
-
-/// A CBOR map from unsigned integers to byte strings, without equal keys.
-struct Registers(BTreeMap<u64, Vec<u8>>);
-
-impl<'de> Deserialize<'de> for WirePayload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PayloadVisitor;
-
-        impl<'de> Visitor<'de> for PayloadVisitor {
-            type Value = WirePayload;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map with text keys")
+    fn member(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), PayloadError> {
+        let is_not = |field, expected| move |_: CborError| PayloadError::Type { field, expected };
+        let (text, bytes) = ("a text string", "a byte string");
+        match key {
+            "module_id" => {
+                self.module_id = Some(reader.text().map_err(is_not("module_id", text))?);
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WirePayload, A::Error> {
-                let mut seen = std::collections::BTreeSet::new();
-                let mut payload = WirePayload::default();
-                while let Some(key) = map.next_key::<Text>()? {
-                    match key.0.as_str() {
-                        "module_id" => payload.module_id = Some(map.next_value::<Text>()?.0),
-                        "digest" => payload.digest = Some(map.next_value::<Text>()?.0),
-                        "timestamp" => payload.timestamp = Some(map.next_value()?),
-                        "pcrs" => payload.pcrs = Some(map.next_value::<Registers>()?.0),
-                        "certificate" => payload.certificate = Some(map.next_value::<Bytes>()?.0),
-                        "cabundle" => {
-                            let bundle = map.next_value::<Vec<Bytes>>()?;
-                            payload.cabundle = Some(bundle.into_iter().map(|c| c.0).collect());
-                        }
-                        "public_key" => payload.public_key = optional(&mut map)?,
-                        "user_data" => payload.user_data = optional(&mut map)?,
-                        "nonce" => payload.nonce = optional(&mut map)?,
-                        // A member of a later version of the format is signed like the rest and
-                        // changes the meaning of none of these. Refusing it would stop every
-                        // enclave on the day that AWS adds one.
-                        _ => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                    if !seen.insert(key) {
-                        return Err(A::Error::custom("a key occurs twice"));
-                    }
-                }
-                Ok(payload)
+            "digest" => self.digest = Some(reader.text().map_err(is_not("digest", text))?),
+            "timestamp" => {
+                let expected = is_not("timestamp", "an unsigned integer");
+                self.timestamp = Some(reader.unsigned().map_err(expected)?);
             }
+            "pcrs" => {
+                let expected = "a map of unsigned integers, each once, to byte strings";
+                self.pcrs = Some(registers(reader).map_err(is_not("pcrs", expected))?);
+            }
+            "certificate" => {
+                self.certificate = Some(reader.bytes().map_err(is_not("certificate", bytes))?);
+            }
+            "cabundle" => {
+                let expected = is_not("cabundle", "an array of byte strings");
+                self.cabundle = Some(bundle(reader).map_err(expected)?);
+            }
+            // Null is for genuine documents, which have it since 2025, though AP 3.2.2.1 says not.
+            "public_key" => {
+                self.public_key = reader.bytes_or_null().map_err(is_not("public_key", bytes))?;
+            }
+            "user_data" => {
+                self.user_data = reader.bytes_or_null().map_err(is_not("user_data", bytes))?;
+            }
+            "nonce" => self.nonce = reader.bytes_or_null().map_err(is_not("nonce", bytes))?,
+            // The registers of an instance's NitroTPM, in documents that AWS signs under the same
+            // root: they measure an instance, which its owner can enter, and no enclave.
+            "nitrotpm_pcrs" => return Err(PayloadError::NitroTpm),
+            // A member that AWS adds one day is signed like the rest and changes the meaning of none
+            // of these. Were it refused, no enclave could boot from that day on, and one whose key
+            // policy is immutable never again, since the image that knows the member is another.
+            _ => reader.skip()?,
         }
-
-        deserializer.deserialize_any(PayloadVisitor)
+        Ok(())
     }
 }
 
-/// An optional member: bytes, or the null that genuine documents have since 2025.
-fn optional<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Vec<u8>>, A::Error> {
-    Ok(map.next_value::<Option<Bytes>>()?.map(|bytes| bytes.0))
+fn registers<'a>(reader: &mut Reader<'a>) -> Result<BTreeMap<u64, &'a [u8]>, CborError> {
+    let mut registers = BTreeMap::new();
+    reader.map(|reader| match registers.insert(reader.unsigned()?, reader.bytes()?) {
+        None => Ok(()),
+        Some(_) => Err(CborError),
+    })?;
+    Ok(registers)
 }
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl Visitor<'_> for TextVisitor {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text string")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
-            }
-        }
-
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BytesVisitor;
-
-        impl Visitor<'_> for BytesVisitor {
-            type Value = Bytes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a byte string")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                Ok(Bytes(bytes.to_owned()))
-            }
-        }
-
-        deserializer.deserialize_any(BytesVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Registers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RegistersVisitor;
-
-        impl<'de> Visitor<'de> for RegistersVisitor {
-            type Value = Registers;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map from unsigned integers to byte strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Registers, A::Error> {
-                let mut registers = BTreeMap::new();
-                while let Some((index, value)) = map.next_entry::<u64, Bytes>()? {
-                    if registers.insert(index, value.0).is_some() {
-                        return Err(A::Error::custom("a register occurs twice"));
-                    }
-                }
-                Ok(Registers(registers))
-            }
-        }
-
-        deserializer.deserialize_any(RegistersVisitor)
-    }
+fn bundle<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a [u8]>, CborError> {
+    let mut bundle = Vec::new();
+    reader.array(|reader| reader.bytes().map(|entry| bundle.push(entry)))?;
+    Ok(bundle)
 }

@@ -112,7 +112,7 @@ fn entropy_is_asked_for_until_there_is_enough() {
 }
 
 #[test]
-fn members_that_are_too_long_never_reach_the_device() {
+fn members_out_of_bounds_never_reach_the_device() {
     let nsm = Script::new(vec![]);
     let client = NsmClient::new(&nsm);
     for (field, request) in [
@@ -127,4 +127,6 @@ fn members_that_are_too_long_never_reach_the_device() {
             matches!(client.attest(request), Err(NsmError::TooLong { field: found, .. }) if found == field)
         );
     }
+    let empty = AttestRequest { public_key: Some(vec![]), ..AttestRequest::default() };
+    assert!(matches!(client.attest(empty), Err(NsmError::EmptyPublicKey)));
 }

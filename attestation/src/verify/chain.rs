@@ -1,4 +1,4 @@
-//! Steps 4 to 8: the certificates of a document.
+//! Steps 4 to 9: the certificates of a document.
 //!
 //! `rustls-webpki` verifies signatures, names, path lengths and validity, but it takes certificates in
 //! any order, ignores key usage bits, and does not look at the validity of a trust anchor. Those are
@@ -15,12 +15,14 @@ use x509_cert::{
     ext::pkix::{BasicConstraints, KeyUsage},
 };
 
-use super::TrustAnchor;
+use super::{Step, TrustAnchor};
 
 /// `id-ecPublicKey` (RFC 5480, section 2.1.1).
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// `secp384r1` (RFC 5480, section 2.1.1.1).
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// Bytes of an uncompressed point on it (SEC 1, section 2.3.3).
+const POINT_BYTES: usize = 97;
 
 /// Which certificate of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub enum ChainError {
     /// Step 4.
     #[error("cabundle[0]: expected the pinned root, found another certificate")]
     WrongRoot,
-    /// Not DER of an X.509 certificate.
+    /// Step 5: not DER of an X.509 certificate.
     #[error("{at}: expected an x.509 certificate in der")]
     NotACertificate {
         /// Which.
@@ -88,7 +90,10 @@ pub enum ChainError {
         /// How many follow.
         found: usize,
     },
-    /// Step 7: the key is not for this.
+    /// Step 7: a path length where no path goes on.
+    #[error("certificate: expected no path length, found one")]
+    LeafPathLength,
+    /// Step 8: the key is not for this.
     #[error("{at}: expected key usage {expected}")]
     KeyUsage {
         /// Which.
@@ -96,24 +101,42 @@ pub enum ChainError {
         /// The bit that is not set.
         expected: &'static str,
     },
-    /// Step 7: the key of the document is not on P-384.
-    #[error("certificate: expected a public key on p-384")]
+    /// Step 8: the key of the document is no uncompressed point (97 bytes) on P-384.
+    #[error("certificate: expected a public key on p-384, an uncompressed point")]
     NotP384,
-    /// Step 8.
-    #[error("chain: {0}")]
-    Path(webpki::Error),
-    /// Step 8: a path exists, but it is not the bundle.
+    /// Step 9. What `rustls-webpki` says of it is dropped, because it may quote the certificates.
+    #[error(
+        "chain: expected a path that rfc 5280 allows, of ecdsa signatures on p-384 with sha-384"
+    )]
+    Path,
+    /// Step 9: a path exists, but it is not the bundle.
     #[error("chain: expected a path through every certificate of the bundle")]
     NotTheBundle,
 }
 
-/// Verifies the chain; gives the public key of `leaf`, an uncompressed point of P-384 (97 bytes).
+impl ChainError {
+    /// The step that failed.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::WrongRoot => Step::Root,
+            Self::NotACertificate { .. } | Self::Order { .. } => Step::Order,
+            Self::Validity { .. } => Step::Validity,
+            Self::BasicConstraints { .. } | Self::PathLength { .. } | Self::LeafPathLength => {
+                Step::BasicConstraints
+            }
+            Self::KeyUsage { .. } | Self::NotP384 => Step::KeyUsage,
+            Self::Path | Self::NotTheBundle => Step::Path,
+        }
+    }
+}
+
+/// Verifies the chain; gives the public key of `leaf`, an uncompressed point of P-384.
 pub(super) fn verify(
     leaf: &CertificateDer<'_>,
     bundle: &[CertificateDer<'_>],
     anchor: &TrustAnchor,
     at: UnixTime,
-) -> Result<Vec<u8>, ChainError> {
+) -> Result<[u8; POINT_BYTES], ChainError> {
     // Step 4: the pinned root by its bytes; whatever else claims its name is of no interest.
     let Some((root, intermediates)) = bundle.split_first() else {
         return Err(ChainError::WrongRoot);
@@ -134,18 +157,19 @@ pub(super) fn verify(
         .collect::<Result<Vec<_>, _>>()?;
 
     check_order(&certificates)?;
-    for (position, certificate) in &certificates {
-        check_validity(*position, certificate, at)?;
-        check_constraints(*position, certificate, intermediates.len())?;
-        check_key_usage(*position, certificate)?;
-    }
+    let each = |check: &dyn Fn(Position, &Certificate) -> Result<(), ChainError>| {
+        certificates.iter().try_for_each(|(position, certificate)| check(*position, certificate))
+    };
+    each(&|position, certificate| check_validity(position, certificate, at))?;
+    each(&|position, certificate| check_constraints(position, certificate, intermediates.len()))?;
+    each(&check_key_usage)?;
     let point = certificates.last().ok_or(ChainError::NotP384).and_then(|(_, c)| p384_point(c))?;
 
     check_path(leaf, root, intermediates, at)?;
     Ok(point)
 }
 
-/// Step 5: each is issued under the subject of the one before it. (The signatures are step 8.)
+/// Step 5: each is issued under the subject of the one before it. (The signatures are step 9.)
 fn check_order(certificates: &[(Position, Certificate)]) -> Result<(), ChainError> {
     let pairs = certificates.iter().zip(certificates.iter().skip(1));
     for ((_, issuer), (at, issued)) in pairs {
@@ -173,16 +197,19 @@ fn check_validity(
     }
 }
 
-/// Step 7, basic constraints: critical and CA in the bundle, no CA in the leaf; `intermediates` is the
+/// Step 7: critical and CA in the bundle, no CA and no path length in the leaf; `intermediates` is the
 /// number of those below the root.
 fn check_constraints(
     at: Position,
     certificate: &Certificate,
     intermediates: usize,
 ) -> Result<(), ChainError> {
-    let extension = certificate.tbs_certificate().get_extension::<BasicConstraints>();
-    let malformed = |_| ChainError::NotACertificate { at };
-    match (at, extension.map_err(malformed)?) {
+    let ca = matches!(at, Position::Bundle(_));
+    let wrong = ChainError::BasicConstraints { at, ca };
+    let Ok(extension) = certificate.tbs_certificate().get_extension::<BasicConstraints>() else {
+        return Err(wrong);
+    };
+    match (at, extension) {
         (
             Position::Bundle(index),
             Some((true, BasicConstraints { ca: true, path_len_constraint })),
@@ -195,16 +222,22 @@ fn check_constraints(
                 _ => Ok(()),
             }
         }
-        (Position::Bundle(_), _) => Err(ChainError::BasicConstraints { at, ca: true }),
-        (Position::Leaf, None | Some((_, BasicConstraints { ca: false, .. }))) => Ok(()),
-        (Position::Leaf, Some(_)) => Err(ChainError::BasicConstraints { at, ca: false }),
+        (Position::Leaf, None) => Ok(()),
+        (Position::Leaf, Some((_, BasicConstraints { ca: false, path_len_constraint }))) => {
+            if path_len_constraint.is_none() {
+                Ok(())
+            } else {
+                Err(ChainError::LeafPathLength)
+            }
+        }
+        _ => Err(wrong),
     }
 }
 
-/// Step 7, key usage: a CA signs certificates, the leaf signs documents.
+/// Step 8: a CA signs certificates, the leaf signs documents.
 fn check_key_usage(at: Position, certificate: &Certificate) -> Result<(), ChainError> {
-    let malformed = |_| ChainError::NotACertificate { at };
-    let extension = certificate.tbs_certificate().get_extension::<KeyUsage>().map_err(malformed)?;
+    // What cannot be read allows nothing.
+    let extension = certificate.tbs_certificate().get_extension::<KeyUsage>().ok().flatten();
     let usage = extension.map(|(_, usage)| usage);
     let (allowed, expected) = match at {
         Position::Bundle(_) => (usage.is_some_and(|u| u.key_cert_sign()), "keyCertSign"),
@@ -213,27 +246,28 @@ fn check_key_usage(at: Position, certificate: &Certificate) -> Result<(), ChainE
     if allowed { Ok(()) } else { Err(ChainError::KeyUsage { at, expected }) }
 }
 
-/// Step 7, the key of the leaf: ES384 is ECDSA on P-384 here (AP 3.1).
-fn p384_point(leaf: &Certificate) -> Result<Vec<u8>, ChainError> {
+/// Step 8, the key of the leaf: ES384 is ECDSA on P-384 here (AP 3.1).
+fn p384_point(leaf: &Certificate) -> Result<[u8; POINT_BYTES], ChainError> {
     let spki = leaf.tbs_certificate().subject_public_key_info();
     let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.to_der().ok());
     let curve = curve.and_then(|der| ObjectIdentifier::from_der(&der).ok());
     if spki.algorithm.oid != EC_PUBLIC_KEY || curve != Some(SECP384R1) {
         return Err(ChainError::NotP384);
     }
-    spki.subject_public_key.as_bytes().map(<[u8]>::to_vec).ok_or(ChainError::NotP384)
+    let point = spki.subject_public_key.as_bytes().and_then(|point| point.try_into().ok());
+    point.ok_or(ChainError::NotP384)
 }
 
-/// Step 8. The genuine certificates carry no extended key usage, and none is required.
+/// Step 9. The genuine certificates carry no extended key usage, and none is required.
 fn check_path(
     leaf: &CertificateDer<'_>,
     root: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     at: UnixTime,
 ) -> Result<(), ChainError> {
-    let anchor = anchor_from_trusted_cert(root).map_err(ChainError::Path)?;
+    let anchor = anchor_from_trusted_cert(root).map_err(|_| ChainError::Path)?;
     let anchors = [anchor];
-    let end_entity = EndEntityCert::try_from(leaf).map_err(ChainError::Path)?;
+    let end_entity = EndEntityCert::try_from(leaf).map_err(|_| ChainError::Path)?;
     let path = end_entity
         .verify_for_usage(
             &[aws_lc_rs::ECDSA_P384_SHA384],
@@ -244,7 +278,7 @@ fn check_path(
             None,
             None,
         )
-        .map_err(ChainError::Path)?;
+        .map_err(|_| ChainError::Path)?;
 
     let used = path.intermediate_certificates().map(|certificate| certificate.der());
     if used.eq(intermediates.iter().rev().cloned()) {

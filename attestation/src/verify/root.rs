@@ -1,10 +1,18 @@
 //! Trust anchors: the pinned root certificate of a PKI.
 
-use der::{Decode as _, DecodePem as _, Encode as _};
+use der::{
+    Decode as _,
+    asn1::ObjectIdentifier,
+    oid::AssociatedOid as _,
+    pem::{self, PemLabel as _},
+};
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use x509_cert::Certificate;
+use x509_cert::{
+    Certificate,
+    ext::pkix::{BasicConstraints, KeyUsage},
+};
 
 /// SHA-256 of the DER of AWS's root certificate `AWS_NitroEnclaves_Root-G1`.
 pub const AWS_ROOT_G1_SHA256: [u8; 32] = [
@@ -13,6 +21,9 @@ pub const AWS_ROOT_G1_SHA256: [u8; 32] = [
 ];
 
 static AWS_ROOT_G1: &[u8] = include_bytes!("../../roots/aws-nitro-root-g1.der");
+
+/// The critical extensions of a root that the verification looks at.
+const KNOWN_EXTENSIONS: [ObjectIdentifier; 2] = [BasicConstraints::OID, KeyUsage::OID];
 
 /// The one root under which documents are verified, by its exact bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +40,9 @@ pub enum TrustAnchorError {
     /// Issued by another than itself.
     #[error("trust anchor: expected a root, found a certificate issued by another")]
     NotARoot,
+    /// With a critical extension that nothing here obeys.
+    #[error("trust anchor: expected no critical extensions but basic constraints and key usage")]
+    CriticalExtension,
 }
 
 impl TrustAnchor {
@@ -40,26 +54,34 @@ impl TrustAnchor {
     /// The root in this DER.
     ///
     /// # Errors
-    /// When it is not one certificate whose issuer is its subject. Its key usage and its validity
-    /// are looked at with each document.
+    /// When it is not one certificate whose issuer is its subject, or has an unknown critical
+    /// extension (AP 3.2.3), which `rustls-webpki` passes over in a trust anchor. Its basic
+    /// constraints, key usage and validity are looked at with each document.
     pub fn from_der(der: &[u8]) -> Result<Self, TrustAnchorError> {
         let certificate =
             Certificate::from_der(der).map_err(|_| TrustAnchorError::NotACertificate)?;
-        if certificate.tbs_certificate().issuer() != certificate.tbs_certificate().subject() {
+        let certificate = certificate.tbs_certificate();
+        if certificate.issuer() != certificate.subject() {
             return Err(TrustAnchorError::NotARoot);
+        }
+        let mut critical = certificate.extensions().into_iter().flatten().filter(|e| e.critical);
+        if critical.any(|extension| !KNOWN_EXTENSIONS.contains(&extension.extn_id)) {
+            return Err(TrustAnchorError::CriticalExtension);
         }
         Ok(Self { der: CertificateDer::from(der.to_vec()) })
     }
 
-    /// The root in this PEM text, which holds one certificate.
+    /// The root in this text, which holds one certificate in PEM (RFC 7468, section 5), pinned by the
+    /// bytes that it encodes. Text before it is passed over (section 2); nothing but white space may
+    /// follow.
     ///
     /// # Errors
     /// As [`TrustAnchor::from_der`].
-    pub fn from_pem(pem: &str) -> Result<Self, TrustAnchorError> {
-        let der = Certificate::from_pem(pem.trim())
-            .and_then(|certificate| certificate.to_der())
-            .map_err(|_| TrustAnchorError::NotACertificate)?;
-        Self::from_der(&der)
+    pub fn from_pem(text: &str) -> Result<Self, TrustAnchorError> {
+        match pem::decode_vec(text.trim().as_bytes()) {
+            Ok((Certificate::PEM_LABEL, der)) => Self::from_der(&der),
+            _ => Err(TrustAnchorError::NotACertificate),
+        }
     }
 
     /// The certificate.
@@ -82,15 +104,30 @@ mod tests {
     fn the_embedded_root_is_the_one_that_aws_publishes() {
         let anchor = TrustAnchor::aws();
         assert_eq!(anchor.fingerprint(), AWS_ROOT_G1_SHA256);
+        let published = "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b";
+        assert_eq!(hex::encode(anchor.fingerprint()), published);
         assert_eq!(TrustAnchor::from_der(anchor.der()).unwrap(), anchor);
     }
 
     #[test]
     fn pem_gives_the_same_root() {
-        use der::EncodePem as _;
-        let certificate = Certificate::from_der(AWS_ROOT_G1).unwrap();
-        let pem = certificate.to_pem(der::pem::LineEnding::LF).unwrap();
-        assert_eq!(TrustAnchor::from_pem(&pem).unwrap(), TrustAnchor::aws());
-        assert_eq!(TrustAnchor::from_pem("no"), Err(TrustAnchorError::NotACertificate));
+        let encoded = |label| pem::encode_string(label, pem::LineEnding::LF, AWS_ROOT_G1).unwrap();
+        let pem = encoded("CERTIFICATE");
+        for text in [pem.clone(), format!("\n{pem}\n \n"), format!("subject=x\nissuer=x\n{pem}")] {
+            assert_eq!(TrustAnchor::from_pem(&text), Ok(TrustAnchor::aws()), "{text}");
+        }
+        for text in [
+            String::new(),
+            "no".to_owned(),
+            encoded("TRUSTED CERTIFICATE"),
+            format!("{pem}and more"),
+            format!("{pem}{pem}"),
+        ] {
+            assert_eq!(
+                TrustAnchor::from_pem(&text),
+                Err(TrustAnchorError::NotACertificate),
+                "{text}"
+            );
+        }
     }
 }

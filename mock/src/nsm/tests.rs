@@ -48,6 +48,7 @@ fn a_document_verifies_and_carries_what_was_asked() {
     let document = attest(&pki, &nsm, request.clone(), now);
     let [pcr0, pcr1, pcr2] = image_measurements("image-1");
     let expectations = Expectations {
+        module_id: Some(nsm.module_id().to_owned()),
         nonce: request.nonce,
         user_data: request.user_data,
         public_key: request.public_key,

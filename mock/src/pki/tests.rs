@@ -125,7 +125,7 @@ fn a_leaf_of_another_authority_of_the_same_name_is_refused() {
     let mut stolen = identity(&other, &[], Role::Nsm);
     assert_eq!(chain_error(&stolen, &pki), ChainError::WrongRoot);
     stolen.cabundle = vec![pki.root.der().clone()];
-    assert!(matches!(chain_error(&stolen, &pki), ChainError::Path(_)));
+    assert_eq!(chain_error(&stolen, &pki), ChainError::Path);
 }
 
 #[test]
