@@ -8,6 +8,7 @@
 //! | [`verify`] | → [`verify::VerifiedDocument`]: certificates, signature, under a pinned root at a given time |
 //! | [`expect`] | what a verifier expects of a verified document: PCRs, module, nonce, user data, public key, age |
 //! | [`cms`] | `CiphertextForRecipient` of KMS, opened with the enclave's RSA key |
+//! | [`key_policy`] | key policies of the KEK: written, and read for holes |
 //!
 //! The rules are those of AWS's "Nitro Enclaves Attestation Process"
 //! (`docs/attestation_process.md` of `aws-nitro-enclaves-nsm-api`), cited below as *AP* with the
@@ -29,6 +30,7 @@ pub mod cms;
 pub mod cose;
 pub mod document;
 pub mod expect;
+pub mod key_policy;
 pub mod measure;
 pub mod nsm;
 pub mod verify;

@@ -1,0 +1,117 @@
+//! JSON as it stands: nothing is merged, and nothing is lost.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// Any JSON, with the members of objects as they stand.
+pub(super) enum Json {
+    Null,
+    /// Booleans and numbers, in words.
+    Plain(String),
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    pub(super) fn text(self) -> Option<String> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub(super) fn object(self) -> Option<Vec<(String, Self)>> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+
+    /// One is as good as a list of one.
+    pub(super) fn into_list(self) -> Vec<Self> {
+        if let Self::List(items) = self { items } else { vec![self] }
+    }
+
+    /// One text, or several.
+    pub(super) fn texts(self) -> Option<Vec<String>> {
+        self.into_list().into_iter().map(Self::text).collect()
+    }
+
+    /// A value of a condition: AWS takes booleans and numbers as well as texts.
+    pub(super) fn scalar(self) -> Option<String> {
+        match self {
+            Self::Text(text) | Self::Plain(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A member that an object, or one within it, has twice. The names of elements, operators and
+/// condition keys differ in more than their case.
+pub(super) fn duplicate(members: &[(String, Json)]) -> Option<&str> {
+    let mut names = BTreeSet::new();
+    members.iter().find_map(|(name, value)| {
+        let inner = match value {
+            Json::Object(members) => duplicate(members),
+            _ => None,
+        };
+        if names.insert(name.to_ascii_lowercase()) { inner } else { Some(name.as_str()) }
+    })
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyJson)
+    }
+}
+
+struct AnyJson;
+
+impl<'de> Visitor<'de> for AnyJson {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("json")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Plain(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Plain(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Plain(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::Plain(value.to_string()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        Ok(Json::Object(object))
+    }
+}
