@@ -11,7 +11,9 @@ use strongroom_shared::time::UtcSeconds;
 use crate::error::Error;
 use crate::http::{Client, Server};
 use crate::outcome::Outcome;
-use crate::{addresses, attestation, dev, intent, key, policy, receipt, sign, transaction, wallet};
+use crate::{
+    addresses, attestation, dev, intent, key, kms, policy, receipt, sign, transaction, wallet,
+};
 
 /// The tool of operators and auditors of Strongroom.
 ///
@@ -51,6 +53,8 @@ enum Command {
     Transaction(transaction::Command),
     #[command(subcommand)]
     Attestation(attestation::Command),
+    #[command(subcommand)]
+    Kms(kms::Command),
 }
 
 impl Cli {
@@ -67,6 +71,7 @@ impl Cli {
             Command::Receipt(command) => command.run(out),
             Command::Transaction(command) => command.run(out),
             Command::Attestation(command) => command.run(out),
+            Command::Kms(command) => command.run(out),
         }
     }
 }
@@ -96,7 +101,7 @@ impl Expiry {
 }
 
 /// Reads `90s`, `10m`, `24h` or `7d`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let unit = |unit: char, seconds: u64| Some((text.strip_suffix(unit)?, seconds));
     unit('s', 1)
         .or_else(|| unit('m', 60))

@@ -1,37 +1,40 @@
-//! Attestation documents: fetching them, and the arguments by which they are judged.
+//! Attestation documents: fetching them, and verifying them.
 
-use std::collections::BTreeMap;
+mod evidence;
+mod proof;
+mod report;
+mod trust;
+mod verify;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde::{Deserialize, Serialize};
-use strongroom_attestation::measure::{PCR_COUNT, Pcr};
-use strongroom_attestation::verify::TrustAnchor;
 use strongroom_shared::attestation::AttestationReply;
 use strongroom_shared::encoding::{Base64, parse_hex};
-use strongroom_shared::json;
-use strongroom_shared::time::UtcSeconds;
+use strongroom_shared::json::{self, JsonError};
 
-use crate::args;
 use crate::error::Error;
 use crate::files;
 use crate::http::{Client, Server};
 use crate::key::KeyError;
 use crate::outcome::Outcome;
-use crate::verify::{Attested, Trust, VerifyError};
+pub(crate) use trust::TrustArgs;
+use verify::VerifyArgs;
 
 /// The bytes of a nonce that this tool makes.
 const NONCE_BYTES: usize = 32;
 
-/// Fetch attestation documents.
+/// Fetch and verify attestation documents.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Ask the enclave for an attestation document.
     ///
     /// Prints {"document","binding","nonce"}: the document and the bytes that it binds (base64), and
-    /// the nonce that was asked for (hex). It is verified by `strongroom addresses verify` and
-    /// `strongroom receipt verify`, which take the file as --attestation.
+    /// the nonce that was asked for (hex). It is verified by `strongroom attestation verify`, and by
+    /// `strongroom addresses verify` and `strongroom receipt verify`, which take the file as
+    /// --attestation.
     #[command(
         after_help = "Example:\n  strongroom attestation fetch --url http://127.0.0.1:8480 > attestation.json"
     )]
@@ -42,16 +45,31 @@ pub(crate) enum Command {
         #[arg(long, value_name = "HEX")]
         nonce: Option<Nonce>,
     },
+    /// Verify an attestation document, and show what is in it.
+    ///
+    /// Verifies the syntax, the certificates up to the root, the signature, and whatever else is
+    /// asked for below; then prints what the document says, what that proves and what it does not. FILE is
+    /// raw CBOR, base64, hex, or what `strongroom attestation fetch` printed, of which the binding is verified
+    /// too. With --url it asks for a document now, with a nonce of its own. Exit 0: valid; 1: not, with
+    /// the step that failed; 2: wrong arguments.
+    #[command(
+        after_help = "Examples:\n  strongroom attestation verify --url http://127.0.0.1:8480 --root env/mock/nsm/root.pem\n  strongroom attestation verify document.cbor --pcr 0=<96 hex digits> --nonce 00112233445566778899aabbccddeeff --max-age 5m\n  strongroom attestation verify old.b64 --at document --json"
+    )]
+    Verify(Box<VerifyArgs>),
 }
 
 impl Command {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Outcome, Error> {
-        let Self::Fetch { server, nonce } = self;
-        let nonce = nonce.clone().map_or_else(Nonce::random, Ok)?;
-        let AttestationReply { document, binding } = fetch(&server.client()?, &nonce)?;
-        let file = AttestationFile { document, binding, nonce: Some(nonce.to_string()) };
-        files::write_json(&file, out)?;
-        Ok(Outcome::Done)
+        match self {
+            Self::Fetch { server, nonce } => {
+                let nonce = nonce.clone().map_or_else(Nonce::random, Ok)?;
+                let AttestationReply { document, binding } = fetch(&server.client()?, &nonce)?;
+                let file = AttestationFile { document, binding, nonce: Some(nonce.to_string()) };
+                files::write_json(&file, out)?;
+                Ok(Outcome::Done)
+            }
+            Self::Verify(args) => args.run(out),
+        }
     }
 }
 
@@ -73,8 +91,11 @@ pub(crate) fn fetch(client: &Client, nonce: &Nonce) -> Result<AttestationReply, 
 
 /// Reads what `attestation fetch` printed, or what `GET /v1/attestation` answered.
 pub(crate) fn read(file: &Path) -> Result<AttestationReply, Error> {
-    let AttestationFile { document, binding, nonce: _ } =
-        json::parse("attestation", &files::read(file)?)?;
+    Ok(parse(&files::read(file)?)?)
+}
+
+fn parse(bytes: &[u8]) -> Result<AttestationReply, JsonError> {
+    let AttestationFile { document, binding, nonce: _ } = json::parse("attestation", bytes)?;
     Ok(AttestationReply { document, binding })
 }
 
@@ -112,122 +133,10 @@ impl std::str::FromStr for Nonce {
     }
 }
 
-/// By what an attestation is judged.
-#[derive(Args)]
-pub(crate) struct TrustArgs {
-    /// The root certificate; by default the one of AWS, which is built in. A development
-    /// environment has its own, in mock/nsm/root.pem.
-    #[arg(long, value_name = "PEM")]
-    root: Option<PathBuf>,
-    /// A register that the document must have: 0 is the image, 16 the configuration, 17 the policy.
-    #[arg(long = "pcr", value_name = "N=HEX", value_parser = parse_pcr)]
-    pcrs: Vec<(u16, Pcr)>,
-    /// When certificates must be valid; by default now. They live for hours only: for a document from
-    /// the past, give its time.
-    #[arg(long, value_name = "TIME")]
-    at: Option<UtcSeconds>,
-    /// Take an enclave in debug mode, whose console the host reads.
-    #[arg(long)]
-    allow_debug: bool,
-}
-
-impl TrustArgs {
-    fn trust(&self) -> Result<Trust, Error> {
-        let anchor = match &self.root {
-            None => TrustAnchor::aws(),
-            Some(file) => {
-                let text = files::read(file)?;
-                TrustAnchor::from_pem(&String::from_utf8_lossy(&text)).map_err(VerifyError::Root)?
-            }
-        };
-        let pcrs: BTreeMap<_, _> = self.pcrs.iter().copied().collect();
-        if pcrs.len() != self.pcrs.len() {
-            return Err(Error::Usage("--pcr: expected each register once"));
-        }
-        let at = self.at.unwrap_or_else(args::now);
-        Ok(Trust { anchor, pcrs, allow_debug: self.allow_debug, at })
-    }
-
-    /// Verifies an attestation, and writes what that proves and what it does not.
-    pub(crate) fn verify(
-        &self,
-        reply: &AttestationReply,
-        nonce: Option<&Nonce>,
-        out: &mut dyn Write,
-    ) -> Result<Attested, Error> {
-        let trust = self.trust()?;
-        let attested = Attested::verify(reply, &trust, nonce.map(Nonce::to_vec))?;
-        self.write_proof(&attested, nonce.is_some(), out)?;
-        Ok(attested)
-    }
-
-    fn write_proof(
-        &self,
-        attested: &Attested,
-        fresh: bool,
-        out: &mut dyn Write,
-    ) -> Result<(), Error> {
-        let root = if self.root.is_some() { "the given root" } else { "the root of AWS" };
-        let (module, made) = (attested.module_id(), attested.made());
-        writeln!(
-            out,
-            "proven: {root} vouches for the attestation document of {module}, made {made}"
-        )?;
-        if fresh {
-            writeln!(out, "proven: the document is fresh: it carries the nonce")?;
-        } else {
-            writeln!(out, "not proven: that the document is fresh (no --nonce was given)")?;
-        }
-        if self.pcrs.is_empty() {
-            writeln!(out, "not proven: which image runs (no --pcr was given)")?;
-        }
-        for (index, _) in &self.pcrs {
-            writeln!(out, "proven: PCR{index} is as expected")?;
-        }
-        if attested.is_debug() {
-            writeln!(out, "WARNING: the enclave runs in debug mode, and keeps no secret")?;
-        }
-        let binding = attested.binding();
-        writeln!(out, "proven: it binds boot {}, policy {}", binding.boot_id, binding.policy)?;
-        writeln!(
-            out,
-            "        and configuration {}, DEK {}",
-            binding.configuration, binding.dek_id
-        )?;
-        Ok(())
-    }
-}
-
-/// Reads `0=<96 hex digits>`.
-fn parse_pcr(text: &str) -> Result<(u16, Pcr), String> {
-    let expected = "expected a register from 0 to 31, = and 96 hex digits";
-    let (index, value) = text.split_once('=').ok_or(expected)?;
-    let index = index.parse().ok().filter(|index| *index < PCR_COUNT).ok_or(expected)?;
-    Ok((index, value.parse().map_err(|_| expected)?))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn pcr_arguments() {
-        let value = "ab".repeat(48);
-        let (index, pcr) = parse_pcr(&format!("16={value}")).unwrap();
-        assert_eq!((index, pcr.to_string()), (16, value.clone()));
-        for wrong in ["", "16", &value, &format!("32={value}"), "0=ab", &format!("-1={value}")] {
-            assert!(parse_pcr(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_register_is_given_once() {
-        let trust = |pcrs| TrustArgs { root: None, pcrs, at: None, allow_debug: false };
-        assert!(trust(vec![(0, Pcr::ZERO), (1, Pcr::ZERO)]).trust().is_ok());
-        let twice = trust(vec![(0, Pcr::ZERO), (0, Pcr::new([1; 48]))]).trust();
-        assert!(matches!(twice, Err(Error::Usage(_))));
-    }
 
     #[test]
     fn nonces() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use strongroom_attestation::key_policy::SpecError;
 use strongroom_policy::PolicyError;
 use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::EnvelopeError;
@@ -56,6 +57,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Transaction(#[from] TransactionError),
     #[error(transparent)]
+    KeyPolicy(#[from] SpecError),
+    #[error(transparent)]
     Dev(#[from] DevError),
 }
 
@@ -78,8 +81,9 @@ impl Error {
     /// 2 where the arguments are wrong, 1 otherwise.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::KeyPolicy(_) => ExitCode::from(2),
             Self::Http(error) if error.is_usage() => ExitCode::from(2),
+            Self::Verify(error) if error.is_usage() => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
     }

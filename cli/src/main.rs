@@ -15,6 +15,7 @@ mod files;
 mod http;
 mod intent;
 mod key;
+mod kms;
 mod outcome;
 mod policy;
 mod receipt;

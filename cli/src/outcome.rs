@@ -2,19 +2,25 @@
 
 use std::process::ExitCode;
 
-/// How a command ended. The number is the exit code.
+/// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It was done.
-    Done = 0,
+    Done,
     /// The enclave refused; what it answered is on standard output.
-    Refused = 1,
+    Refused,
+    /// What was to be verified is not valid; why is on standard output.
+    NotValid,
     /// Approvals are missing; what the enclave answered is on standard output.
-    Pending = 3,
+    Pending,
 }
 
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
-        Self::from(outcome as u8)
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Refused | Outcome::NotValid => Self::from(1),
+            Outcome::Pending => Self::from(3),
+        }
     }
 }

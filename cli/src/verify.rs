@@ -3,156 +3,114 @@
 //! Pure: the time is an argument. [`Attested`] has one constructor, so nothing that an enclave says
 //! can be believed here before its attestation was verified.
 
-use std::collections::BTreeMap;
+mod error;
+
 use std::time::Duration;
 
 use strongroom_attestation::UnixTime;
-use strongroom_attestation::document::{ParseError, UnverifiedDocument};
-use strongroom_attestation::expect::{ExpectationError, Expectations};
-use strongroom_attestation::measure::Pcr;
-use strongroom_attestation::verify as chain;
-use strongroom_attestation::verify::{TrustAnchor, TrustAnchorError};
+use strongroom_attestation::document::UnverifiedDocument;
+use strongroom_attestation::expect::Expectations;
+use strongroom_attestation::verify::{TrustAnchor, VerifiedDocument};
 use strongroom_shared::attestation::{AttestationReply, Binding};
-use strongroom_shared::dsse::{Envelope, EnvelopeError, PayloadType};
+use strongroom_shared::dsse::{Envelope, PayloadType};
 use strongroom_shared::id::{BootId, WalletId};
-use strongroom_shared::json::{self, JsonError};
+use strongroom_shared::json;
 use strongroom_shared::path::HdPath;
 use strongroom_shared::receipt::{self, Body, Head, Receipt};
 use strongroom_shared::reply::AddressesReply;
 use strongroom_shared::statement::AddressStatement;
 use strongroom_shared::time::UtcSeconds;
 
-/// Why something was not proven.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum VerifyError {
-    #[error(transparent)]
-    Document(#[from] ParseError),
-    #[error(transparent)]
-    Chain(#[from] chain::VerifyError),
-    #[error(transparent)]
-    Expectation(#[from] ExpectationError),
-    #[error(transparent)]
-    Json(#[from] JsonError),
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
-    /// Not a root certificate.
-    #[error(transparent)]
-    Root(#[from] TrustAnchorError),
-    /// Under AWS's root every enclave of everybody has a genuine document.
-    #[error(
-        "--pcr: expected at least --pcr 0=HEX, because aws signs documents for everybody's images"
-    )]
-    AnyImage,
-    /// No signature of the receipt key.
-    #[error(
-        "{document}: expected a signature of the attested receipt key, found none that verifies"
-    )]
-    NotSigned { document: &'static str },
-    /// Signed by the receipt key, and yet about another life of an enclave.
-    #[error("{document}: boot_id: expected {expected}, found {found}")]
-    Boot { document: &'static str, expected: BootId, found: BootId },
-    /// A statement about another wallet.
-    #[error("address statement: wallet: expected {expected}, found {found}")]
-    Wallet { expected: WalletId, found: WalletId },
-    /// The addresses of the reply are not those of the statement.
-    #[error("addresses: expected exactly the {signed} that the enclave signed, found others")]
-    Addresses { signed: usize },
-    /// True, and not what was asked for.
-    #[error("addresses: expected the paths that were asked for, found others")]
-    Paths,
-    /// The body does not say the place that the receipt says.
-    #[error("receipt: sequence: expected {body} as in the body, found {receipt}")]
-    Sequence { body: u64, receipt: u64 },
-    /// The body is not in the group of the head.
-    #[error("receipt: proof: expected it to lead from the body to the signed root")]
-    Proof,
-    /// The receipt is about something else than the reply that it came with.
-    #[error("receipt: {field}: expected what the reply says, found another")]
-    Reply { field: &'static str },
-}
+pub(crate) use error::{Step, VerifyError};
 
-impl VerifyError {
-    pub(crate) fn help(&self) -> Option<&'static str> {
-        match self {
-            Self::Boot { .. } | Self::NotSigned { .. } => Some(
-                "the receipt key changes with each boot: the attestation must be of the same boot",
-            ),
-            Self::AnyImage => Some(
-                "they are those that your build printed; a development environment has another --root: DIR/mock/nsm/root.pem",
-            ),
-            _ => None,
-        }
-    }
-}
-
-/// What an attestation is checked against.
+/// What an attestation document is judged by.
 pub(crate) struct Trust {
     /// The root of the PKI.
     pub(crate) anchor: TrustAnchor,
-    /// Which image, configuration and policy.
-    pub(crate) pcrs: BTreeMap<u16, Pcr>,
-    /// Whether an enclave in debug mode will do.
-    pub(crate) allow_debug: bool,
-    /// When certificates must be valid.
-    pub(crate) at: UtcSeconds,
+    /// When certificates must be valid, and from when an age is counted.
+    pub(crate) time: JudgedAt,
+    /// Which image, configuration and policy, and what else the document must say.
+    pub(crate) expectations: Expectations,
+}
+
+/// As of when a document is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JudgedAt {
+    /// The time of this machine's clock.
+    Now(UtcSeconds),
+    /// A time that was given.
+    Given(UtcSeconds),
+    /// The time that the document itself claims.
+    Document,
+}
+
+/// A genuine document that says what was expected of it.
+pub(crate) struct Checked {
+    document: VerifiedDocument,
+}
+
+impl Trust {
+    /// Whether genuine documents of any image pass: the root is AWS's, under which everybody has them,
+    /// and no image is expected.
+    pub(crate) fn is_any_image(&self) -> bool {
+        self.anchor == TrustAnchor::aws() && !self.expectations.pcrs.contains_key(&0)
+    }
+
+    /// Verifies a document, and checks it against the expectations.
+    pub(crate) fn check(&self, document: &[u8]) -> Result<Checked, VerifyError> {
+        let document = UnverifiedDocument::parse(document)?;
+        let since_epoch = match self.time {
+            JudgedAt::Now(time) | JudgedAt::Given(time) => Duration::from_secs(time.seconds()),
+            JudgedAt::Document => Duration::from_millis(document.claimed_timestamp_ms()),
+        };
+        let at = UnixTime::since_unix_epoch(since_epoch);
+        let document = document.verify(&self.anchor, at)?;
+        document.check(&self.expectations, at)?;
+        Ok(Checked { document })
+    }
+}
+
+impl Checked {
+    /// What the document says.
+    pub(crate) fn document(&self) -> &VerifiedDocument {
+        &self.document
+    }
+
+    /// When it was made.
+    pub(crate) fn made(&self) -> UtcSeconds {
+        UtcSeconds::new(self.document.timestamp_ms() / 1_000)
+    }
+
+    /// Verifies that these are the bytes that the document binds, and reads them.
+    pub(crate) fn binding(&self, bytes: &[u8]) -> Result<Binding, VerifyError> {
+        if self.document.user_data() != Some(Binding::user_data(bytes).as_bytes()) {
+            return Err(VerifyError::OtherBinding);
+        }
+        json::parse("binding", bytes).map_err(VerifyError::Binding)
+    }
 }
 
 /// What an attested enclave has bound: the key that it signs with, and more.
 pub(crate) struct Attested {
     binding: Binding,
-    module_id: String,
-    made: UtcSeconds,
-    debug: bool,
 }
 
 impl Attested {
-    /// Verifies a document and the binding in it. With a `nonce` the document is fresh.
+    /// Verifies a document and the binding in it; gives the document as well.
     pub(crate) fn verify(
         reply: &AttestationReply,
         trust: &Trust,
-        nonce: Option<Vec<u8>>,
-    ) -> Result<Self, VerifyError> {
-        if trust.anchor == TrustAnchor::aws() && !trust.pcrs.contains_key(&0) {
+    ) -> Result<(Self, Checked), VerifyError> {
+        if trust.is_any_image() {
             return Err(VerifyError::AnyImage);
         }
-        let at = UnixTime::since_unix_epoch(Duration::from_secs(trust.at.seconds()));
-        let document = UnverifiedDocument::parse(&reply.document.0)?.verify(&trust.anchor, at)?;
-        let expectations = Expectations {
-            nonce,
-            user_data: Some(Binding::user_data(&reply.binding.0).as_bytes().to_vec()),
-            public_key: None,
-            pcrs: trust.pcrs.clone(),
-            max_age: None,
-            allow_debug: trust.allow_debug,
-            module_id: None,
-        };
-        document.check(&expectations, at)?;
-        Ok(Self {
-            binding: json::parse("binding", &reply.binding.0)?,
-            module_id: document.module_id().to_owned(),
-            made: UtcSeconds::new(document.timestamp_ms() / 1_000),
-            debug: document.is_debug(),
-        })
+        let checked = trust.check(&reply.document.0)?;
+        Ok((Self { binding: checked.binding(&reply.binding.0)? }, checked))
     }
 
     /// What the enclave has bound.
     pub(crate) fn binding(&self) -> &Binding {
         &self.binding
-    }
-
-    /// The NSM that issued the document.
-    pub(crate) fn module_id(&self) -> &str {
-        &self.module_id
-    }
-
-    /// When the document was made.
-    pub(crate) fn made(&self) -> UtcSeconds {
-        self.made
-    }
-
-    /// Whether the enclave runs in debug mode, and keeps no secret.
-    pub(crate) fn is_debug(&self) -> bool {
-        self.debug
     }
 
     /// Verifies that the enclave signed exactly the addresses of `reply`, for `wallet` and, if it is

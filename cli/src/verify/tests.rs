@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use strongroom_attestation::measure::Pcr;
 use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::Signature;
 use strongroom_shared::encoding::Base64;
@@ -29,7 +30,7 @@ fn attested() -> Attested {
         configuration: Digest::of(b"configuration"),
         dek_id: DekId::from_bytes([0; 32]),
     };
-    Attested { binding, module_id: "i-1".into(), made: UtcSeconds::new(0), debug: false }
+    Attested { binding }
 }
 
 fn signed<T: serde::Serialize>(kind: PayloadType, document: &T, seed: u8) -> Envelope {
@@ -210,13 +211,12 @@ fn an_attestation_needs_an_image_under_aws_and_must_be_one() {
     let reply = AttestationReply { document: Base64(vec![0]), binding: Base64(b"{}".to_vec()) };
     let mut trust = Trust {
         anchor: TrustAnchor::aws(),
-        pcrs: BTreeMap::new(),
-        allow_debug: false,
-        at: UtcSeconds::new(0),
+        time: JudgedAt::Given(UtcSeconds::new(0)),
+        expectations: Expectations::default(),
     };
-    let error = Attested::verify(&reply, &trust, None).err().unwrap();
+    let error = Attested::verify(&reply, &trust).err().unwrap();
     assert!(matches!(error, VerifyError::AnyImage));
-    trust.pcrs.insert(0, Pcr::ZERO);
-    let error = Attested::verify(&reply, &trust, None).err().unwrap();
+    trust.expectations.pcrs.insert(0, Pcr::ZERO);
+    let error = Attested::verify(&reply, &trust).err().unwrap();
     assert!(matches!(error, VerifyError::Document(_)));
 }

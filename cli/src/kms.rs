@@ -1,0 +1,150 @@
+//! The KEK's key policy: writing it, and reading one for holes.
+
+mod lint;
+mod measured;
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use strongroom_attestation::key_policy::{Changes, KeyPolicySpec, Release, RoleArn};
+use strongroom_attestation::measure::Pcr;
+
+use crate::error::Error;
+use crate::outcome::Outcome;
+use lint::LintArgs;
+use measured::{MeasuredArgs, paired};
+
+/// Write and check the key policy of the KEK in AWS KMS.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Write a key policy that releases the DEK to measured enclaves only.
+    ///
+    /// Prints the policy (JSON) to standard output, and what to do with it to standard error. It lets the
+    /// enclave roles Decrypt and GenerateDataKey with an attestation document of this image (PCR0),
+    /// configuration (PCR16) and signing policy (PCR17) together, and look at the key; it lets the
+    /// admin roles manage the key without using it. --pcr0, --config-pcr and --policy-pcr are required,
+    /// or --measurements in their place. While an upgrade rolls give each of them several times: the
+    /// first of each belong together, and so on; one that is given once goes with all.
+    #[command(
+        after_help = "Examples:\n  strongroom kms key-policy --pcr0 $IMAGE --config-pcr $CONFIG --policy-pcr $POLICY \\\n    --enclave-role arn:aws:iam::111122223333:role/strongroom-enclave \\\n    --admin-role arn:aws:iam::111122223333:role/strongroom-key-admin > key-policy.json\n  strongroom kms key-policy --measurements old.json --measurements new.json \\\n    --enclave-role … --admin-role … --changes break-glass > key-policy.json"
+    )]
+    KeyPolicy(KeyPolicyArgs),
+    /// Find what in a key policy defeats attestation.
+    ///
+    /// Reads a key policy, or what `aws kms get-key-policy` prints, with the linter that the enclave
+    /// runs at each boot. Tells each finding with its statement, what it is and how it is exploited. It is
+    /// an allow-list: what it does not know is a finding, and Deny statements are not relied upon.
+    /// With measurements the policy may release the DEK to these only. Grants are no part of a key
+    /// policy: see `aws kms list-grants`. Exit code 0: no finding, 1: findings, 2: wrong usage.
+    #[command(
+        after_help = "Examples:\n  strongroom kms lint-policy key-policy.json\n  aws kms get-key-policy --key-id $KEY_ARN --policy-name default | \\\n    strongroom kms lint-policy - --measurements measurements.json --json"
+    )]
+    LintPolicy(LintArgs),
+}
+
+impl Command {
+    pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Outcome, Error> {
+        match self {
+            Self::KeyPolicy(args) => {
+                writeln!(out, "{}", args.policy()?)?;
+                eprint!("{}", advice(args.changes, args.kek_change));
+                Ok(Outcome::Done)
+            }
+            Self::LintPolicy(args) => args.run(out),
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct KeyPolicyArgs {
+    #[command(flatten)]
+    measured: MeasuredArgs,
+    /// The parent's role as the NSM measures it, too: SHA-384 over the ARN of its IAM role.
+    #[arg(long, value_name = "HEX")]
+    pcr3: Vec<Pcr>,
+    /// The certificate that signed the image, too.
+    #[arg(long, value_name = "HEX")]
+    pcr8: Vec<Pcr>,
+    /// The role of the parent instance, whose credentials the enclave signs its calls with. Repeatable.
+    #[arg(long = "enclave-role", value_name = "ARN", required = true)]
+    enclave_roles: Vec<RoleArn>,
+    /// A role that manages the key and cannot use it; not one of the enclave's. Repeatable.
+    #[arg(long = "admin-role", value_name = "ARN", required = true)]
+    admin_roles: Vec<RoleArn>,
+    /// break-glass: the admin roles can change the policy, which CloudTrail shows. immutable: nobody
+    /// can. The enclave's configuration says the same, as kms.key_policy.changes.
+    #[arg(long, value_name = "HOW", default_value = "break-glass")]
+    changes: Changes,
+    /// Let the enclave roles Encrypt as well, to move a DEK to this KEK: for the boot with
+    /// kms.previous_key_arn in its configuration. Write the policy without it afterwards.
+    #[arg(long)]
+    kek_change: bool,
+}
+
+impl KeyPolicyArgs {
+    fn policy(&self) -> Result<String, Error> {
+        let measurements = self.measured.read()?;
+        if measurements.is_empty() {
+            return Err(Error::Usage(
+                "expected --pcr0, --config-pcr and --policy-pcr, or --measurements: the image alone would \
+                 let the host boot it with a configuration or a policy of its own choice",
+            ));
+        }
+        let several = measurements.len();
+        let releases = measurements.into_iter().enumerate();
+        let releases = releases.map(|(index, measurements)| {
+            let pcr3 = paired("--pcr3", &self.pcr3, index, several)?;
+            let pcr8 = paired("--pcr8", &self.pcr8, index, several)?;
+            Ok(Release { measurements, pcr3, pcr8 })
+        });
+        let spec = KeyPolicySpec {
+            releases: releases.collect::<Result<_, Error>>()?,
+            enclave_roles: self.enclave_roles.clone(),
+            admin_roles: self.admin_roles.clone(),
+            changes: self.changes,
+        };
+        let text = if self.kek_change { spec.to_json_for_kek_change() } else { spec.to_json() };
+        Ok(text?)
+    }
+}
+
+/// What to do with a key policy.
+fn advice(changes: Changes, kek_change: bool) -> String {
+    let (who, bypass) = match changes {
+        Changes::BreakGlass => (
+            "as one of the admin roles (KMS takes no policy that its caller could not change again)",
+            "",
+        ),
+        Changes::Immutable => (
+            "with KMS's check against lock-out bypassed",
+            " \\\n    --bypass-policy-lockout-safety-check",
+        ),
+    };
+    let after = match changes {
+        Changes::BreakGlass => {
+            "Whoever has an admin role can open the key by another policy: alarm in CloudTrail on\n\
+             PutKeyPolicy, CreateGrant and ScheduleKeyDeletion of this key.\n"
+        }
+        Changes::Immutable => {
+            "WARNING: nobody of the account, its root included, can change this policy afterwards. An\n\
+             image, configuration or signing policy that is not in it now never gets the DEK, and an enclave\n\
+             refuses a policy with others than its configuration lists: no upgrade, no change of the signing\n\
+             policy or of the KEK, for ever. Try it with a key that holds nothing.\n"
+        }
+    };
+    let encrypt = if kek_change {
+        "When the DEK has moved, put the policy that is written without --kek-change: until then the host\n\
+         can encrypt a DEK that it knows, and only the dek_ids of the signing policy refuse it.\n"
+    } else {
+        ""
+    };
+    format!(
+        "\nA new key, {who}:\n  aws kms create-key --description strongroom-kek --policy file://key-policy.json{bypass}\n\
+         A key that exists:\n  aws kms put-key-policy --key-id $KEY_ARN --policy-name default \\\n    \
+         --policy file://key-policy.json{bypass}\n\
+         In the enclave's configuration:\n  [kms.key_policy]\n  changes = \"{changes}\"\n{after}{encrypt}"
+    )
+}
+
+#[cfg(test)]
+mod tests;

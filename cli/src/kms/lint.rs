@@ -1,0 +1,123 @@
+//! `strongroom kms lint-policy`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use strongroom_attestation::key_policy::{Changes, Finding, Releases, Rules, lint};
+
+use super::measured::MeasuredArgs;
+use crate::error::Error;
+use crate::files;
+use crate::outcome::Outcome;
+
+#[derive(Args)]
+pub(crate) struct LintArgs {
+    /// The key policy, or what `aws kms get-key-policy` prints; - is standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    measured: MeasuredArgs,
+    /// What the enclave's configuration says as kms.key_policy.changes. With immutable a
+    /// kms:PutKeyPolicy is a finding.
+    #[arg(long, value_name = "HOW", default_value = "break-glass")]
+    changes: Changes,
+    /// The policy is of the KEK that a DEK is being moved to: roles may Encrypt.
+    #[arg(long)]
+    kek_change: bool,
+    /// Print {"findings":[{"statement","sid","code","what","about","exploit"}]}.
+    #[arg(long)]
+    json: bool,
+}
+
+impl LintArgs {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Outcome, Error> {
+        let measurements = self.measured.read()?;
+        let bytes = files::read(&self.file)?;
+        let releases = if measurements.is_empty() {
+            Releases::Complete
+        } else {
+            Releases::Exactly(&measurements)
+        };
+        let rules = Rules { releases, changes: self.changes, kek_change: self.kek_change };
+        let findings = lint(&policy(&bytes), &rules);
+        if self.json {
+            let findings = findings.iter().map(FindingLine::from).collect();
+            files::write_json(&Report { findings }, out)?;
+        } else {
+            write(&findings, &rules, out)?;
+        }
+        Ok(if findings.is_empty() { Outcome::Done } else { Outcome::NotValid })
+    }
+}
+
+/// What `aws kms get-key-policy` prints.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct GetKeyPolicy {
+    policy: String,
+    #[serde(rename = "PolicyName")]
+    _policy_name: Option<String>,
+}
+
+/// The text of the policy. Bytes that are not UTF-8 are no JSON, as little as no text at all.
+fn policy(bytes: &[u8]) -> String {
+    match serde_json::from_slice(bytes) {
+        Ok(GetKeyPolicy { policy, .. }) => policy,
+        Err(_) => String::from_utf8(bytes.to_vec()).unwrap_or_default(),
+    }
+}
+
+fn write(findings: &[Finding], rules: &Rules<'_>, out: &mut dyn Write) -> Result<(), Error> {
+    for Finding { statement, hole, about } in findings {
+        match statement {
+            Some(place) => writeln!(out, "{place}: {}", hole.code())?,
+            None => writeln!(out, "document: {}", hole.code())?,
+        }
+        match about {
+            Some(about) => writeln!(out, "  what:    {hole}: {about}")?,
+            None => writeln!(out, "  what:    {hole}")?,
+        }
+        writeln!(out, "  exploit: {}", hole.exploit())?;
+    }
+    let to = match rules.releases {
+        Releases::Complete => "image, configuration and policy bound together",
+        Releases::Exactly(_) => "the given measurements only",
+    };
+    match findings.len() {
+        0 => writeln!(out, "no finding: the DEK is released to {to}; changes: {}", rules.changes)?,
+        1 => writeln!(out, "1 finding")?,
+        several => writeln!(out, "{several} findings")?,
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    findings: Vec<FindingLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingLine<'a> {
+    /// Counted from 1; null where it is the document.
+    statement: Option<usize>,
+    sid: Option<&'a str>,
+    code: &'static str,
+    what: String,
+    about: Option<&'a str>,
+    exploit: &'static str,
+}
+
+impl<'a> From<&'a Finding> for FindingLine<'a> {
+    fn from(Finding { statement, hole, about }: &'a Finding) -> Self {
+        let place = statement.as_ref();
+        Self {
+            statement: place.map(|place| place.number),
+            sid: place.and_then(|place| place.sid.as_ref()).map(|sid| sid.as_str()),
+            code: hole.code(),
+            what: hole.to_string(),
+            about: about.as_ref().map(|about| about.as_str()),
+            exploit: hole.exploit(),
+        }
+    }
+}
