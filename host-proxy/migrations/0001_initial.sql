@@ -2,10 +2,18 @@
 -- keys and DEKs are ciphertext, receipts are signed. Columns of bytes are standard base64.
 -- created_at is the host's clock, for people; nothing is decided by it.
 
+-- Each DEK by its own id. It may be stored as more than one KEK encrypted it: a change of KEK adds a
+-- row, and the row before it stays for the way back.
 CREATE TABLE deks (
-    dek_id        TEXT PRIMARY KEY NOT NULL,
+    dek_id TEXT PRIMARY KEY NOT NULL
+) STRICT;
+
+CREATE TABLE encrypted_deks (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    dek_id        TEXT NOT NULL REFERENCES deks (dek_id),
     encrypted_dek TEXT NOT NULL,
-    created_at    TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
+    created_at    TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
+    UNIQUE (dek_id, encrypted_dek)
 ) STRICT;
 
 CREATE TABLE sealed_keys (

@@ -24,12 +24,17 @@ HTTP:
   GET  /v1/attestation?nonce=HEX              16 to 512 bytes
   GET  /v1/policy
   GET  /healthz                               200 while the process is up
+  GET  /metrics                               for Prometheus
   GET  /readyz                                200 while the enclave is ready, else why it is not
+
+AWS credentials, which the enclave borrows to call KMS (credentials.source):
+  \"imds\"                                      of the instance's role, by IMDSv2; in service
+  \"file\"                                      a profile of a shared-credentials file, mode 0600
+  \"environment\"                               AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where there
+                                              is one, AWS_SESSION_TOKEN, read when the proxy starts
 
 Environment:
   RUST_LOG                                    what is logged to stderr (default: info)
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-                                              with credentials.source = \"environment\"
 
 SIGTERM and SIGINT let requests under way finish, and end the mock enclave.";
 

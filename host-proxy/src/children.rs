@@ -56,6 +56,8 @@ pub fn mock_programs(
             Err(MissingProgram { path })
         }
     };
+    // The first relay is the way to KMS.
+    let relay = config.relays.first();
     let kms = vec![
         "serve".into(),
         "--dir".into(),
@@ -63,7 +65,7 @@ pub fn mock_programs(
         "--mock-nsm-root".into(),
         mock.nsm.join("root.pem").into(),
         "--listen".into(),
-        config.relay.target.to_string().into(),
+        relay.target.to_string().into(),
         "--exit-with-stdin".into(),
     ];
     let enclave = vec![
@@ -77,7 +79,7 @@ pub fn mock_programs(
         "--listen".into(),
         config.enclave.to_string().into(),
         "--relay".into(),
-        config.relay.listen.to_string().into(),
+        relay.listen.to_string().into(),
         "--exit-with-stdin".into(),
     ];
     Ok([program("strongroom-local-kms", kms)?, program("strongroom-mock-enclave", enclave)?])

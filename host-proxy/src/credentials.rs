@@ -1,54 +1,210 @@
-//! What signs the enclave's calls to KMS. The enclave borrows it; it proves nothing to anyone, and
-//! without the enclave's attestation it opens nothing.
+//! What signs the enclave's calls to KMS, and where the proxy has it from. The enclave borrows it for
+//! its boot; it proves nothing to anyone, and without the enclave's attestation it opens nothing.
+//!
+//! Credentials are wiped when they are dropped, are never printed, and no error repeats what was
+//! read. (The buffers of the HTTP client and of the allocator are not ours to wipe.)
 
+mod file;
+mod imds;
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use strongroom_shared::time::UtcSeconds;
 use strongroom_shared::wire::Credentials;
+use tokio::sync::Mutex;
 
-/// AWS credentials as the proxy holds them. They are neither printed nor logged.
-#[derive(Clone)]
-pub struct HeldCredentials {
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: Option<String>,
+use crate::metrics::{Metrics, SourceMetrics};
+pub use file::{FileError, Profile};
+pub use imds::{Imds, ImdsError};
+
+/// With less left than this, in seconds, credentials that end are fetched anew.
+const REFRESH_SECONDS: u64 = 600;
+
+/// The longest member of a set of credentials, in bytes; AWS gives no bound for session tokens.
+const MAX_MEMBER: usize = 8 << 10;
+
+/// Where credentials come from.
+pub enum Source {
+    /// The metadata service of the instance.
+    Imds(Imds),
+    /// A profile of a file, read again for each boot.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Which of its profiles.
+        profile: Profile,
+    },
+    /// The environment, read when the proxy started.
+    Environment(Credentials),
 }
 
-/// An environment variable that is not there, or not text.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("credentials: expected the environment variable {0}")]
-pub struct MissingVariable(pub &'static str);
+/// Why there are no credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// An environment variable is not there, is empty, or is not text.
+    #[error("expected the environment variable {0}")]
+    Variable(&'static str),
+    /// An environment variable holds something else.
+    #[error("the environment: {0}")]
+    Environment(#[source] Unusable),
+    /// The file.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: FileError,
+    },
+    /// The metadata service.
+    #[error("IMDS: {0}")]
+    Imds(#[from] ImdsError),
+}
 
-impl HeldCredentials {
-    /// Credentials that stand in the configuration.
-    pub fn fixed(access_key_id: String, secret_access_key: String) -> Self {
-        Self { access_key_id, secret_access_key, session_token: None }
-    }
+/// A member of a set of credentials that cannot be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}: expected 1 to {MAX_MEMBER} visible characters of ASCII")]
+pub struct Unusable(pub &'static str);
 
+impl Source {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where there is one, `AWS_SESSION_TOKEN`.
     /// `variable` looks one up, as [`std::env::var`] does.
-    pub fn from_environment(
+    pub fn environment(
         variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, MissingVariable> {
-        let needed = |name| variable(name).filter(|v| !v.is_empty()).ok_or(MissingVariable(name));
-        Ok(Self {
+    ) -> Result<Self, CredentialsError> {
+        let there = |name| variable(name).filter(|value| !value.is_empty());
+        let needed = |name| there(name).ok_or(CredentialsError::Variable(name));
+        let credentials = Credentials {
             access_key_id: needed("AWS_ACCESS_KEY_ID")?,
             secret_access_key: needed("AWS_SECRET_ACCESS_KEY")?,
-            session_token: needed("AWS_SESSION_TOKEN").ok(),
-        })
+            session_token: there("AWS_SESSION_TOKEN"),
+        };
+        usable(credentials).map(Self::Environment).map_err(CredentialsError::Environment)
     }
 
-    /// A copy for one boot.
-    pub fn lend(&self) -> Credentials {
-        Credentials {
-            access_key_id: self.access_key_id.clone(),
-            secret_access_key: self.secret_access_key.clone(),
-            session_token: self.session_token.clone(),
+    /// As the configuration has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Imds(_) => "imds",
+            Self::File { .. } => "file",
+            Self::Environment(_) => "environment",
         }
     }
 }
 
-impl std::fmt::Debug for HeldCredentials {
+impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HeldCredentials(…)")
+        write!(f, "Source({})", self.name())
     }
+}
+
+/// Lends credentials to boots.
+pub struct Lender {
+    source: Source,
+    /// Of a source whose credentials end.
+    cached: Mutex<Option<Temporary>>,
+    metrics: SourceMetrics,
+}
+
+/// Credentials that end.
+pub(crate) struct Temporary {
+    credentials: Credentials,
+    expires: UtcSeconds,
+}
+
+impl Lender {
+    /// A lender that has asked for nothing yet.
+    pub fn new(source: Source, metrics: &Metrics) -> Self {
+        let metrics = metrics.credentials(source.name());
+        Self { source, cached: Mutex::default(), metrics }
+    }
+
+    /// Credentials for one boot. What the metadata service gave serves again until it has ten minutes
+    /// left, and to its end while the service fails.
+    pub async fn lend(&self, now: UtcSeconds) -> Result<Credentials, CredentialsError> {
+        match &self.source {
+            Source::Imds(imds) => self.cached_or_from(imds, now).await,
+            Source::File { path, profile } => self.counted(file::read(path, profile).await),
+            Source::Environment(credentials) => self.counted(Ok(copy(credentials))),
+        }
+    }
+
+    async fn cached_or_from(
+        &self,
+        imds: &Imds,
+        now: UtcSeconds,
+    ) -> Result<Credentials, CredentialsError> {
+        let mut cached = self.cached.lock().await;
+        // What has ended is wiped, not kept.
+        if cached.as_ref().is_some_and(|held| held.expires <= now) {
+            *cached = None;
+        }
+        if let Some(held) = &*cached
+            && held.expires > now.plus_seconds(REFRESH_SECONDS)
+        {
+            return Ok(copy(&held.credentials));
+        }
+        match self.counted(imds.fetch().await.map_err(CredentialsError::from)) {
+            // Lent whatever end it names: the clock here may be wrong, and KMS has the last word.
+            Ok(fetched) => Ok(copy(&cached.insert(fetched).credentials)),
+            Err(error) => match &*cached {
+                Some(held) => {
+                    let until = held.expires;
+                    tracing::warn!("credentials: {error}; those of before are valid until {until}");
+                    Ok(copy(&held.credentials))
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    fn counted<T>(&self, asked: Result<T, CredentialsError>) -> Result<T, CredentialsError> {
+        self.metrics.fetches.inc();
+        if asked.is_err() {
+            self.metrics.failures.inc();
+        }
+        asked
+    }
+}
+
+/// The time by the clock of this host: good enough to know when to fetch anew, and nothing more.
+pub(crate) fn now() -> UtcSeconds {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UtcSeconds::new(since.as_secs())
+}
+
+/// No credentials: for an enclave that needs none.
+pub(crate) const fn nothing() -> Credentials {
+    Credentials {
+        access_key_id: String::new(),
+        secret_access_key: String::new(),
+        session_token: None,
+    }
+}
+
+fn copy(credentials: &Credentials) -> Credentials {
+    Credentials {
+        access_key_id: credentials.access_key_id.clone(),
+        secret_access_key: credentials.secret_access_key.clone(),
+        session_token: credentials.session_token.clone(),
+    }
+}
+
+/// Refuses what cannot be credentials. What is refused is wiped.
+fn usable(credentials: Credentials) -> Result<Credentials, Unusable> {
+    let visible = |text: &str| {
+        (1..=MAX_MEMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    for (name, value) in [
+        ("access key id", Some(&credentials.access_key_id)),
+        ("secret access key", Some(&credentials.secret_access_key)),
+        ("session token", credentials.session_token.as_ref()),
+    ] {
+        if !value.is_none_or(|value| visible(value)) {
+            return Err(Unusable(name));
+        }
+    }
+    Ok(credentials)
 }
 
 #[cfg(test)]
@@ -56,26 +212,45 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn environment(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Credentials, CredentialsError> {
+        match Source::environment(variable)? {
+            Source::Environment(credentials) => Ok(credentials),
+            _ => unreachable!(),
+        }
+    }
+
     #[test]
     fn environment_and_what_is_missing() {
-        let all = |name: &str| Some(format!("value of {name}"));
-        let lent = HeldCredentials::from_environment(all).unwrap().lend();
-        assert_eq!(lent.secret_access_key, "value of AWS_SECRET_ACCESS_KEY");
-        assert_eq!(lent.session_token.as_deref(), Some("value of AWS_SESSION_TOKEN"));
+        let lent = environment(|name| Some(format!("value-of-{name}"))).unwrap();
+        assert_eq!(lent.secret_access_key, "value-of-AWS_SECRET_ACCESS_KEY");
+        assert_eq!(lent.session_token.as_deref(), Some("value-of-AWS_SESSION_TOKEN"));
 
         let no_token = |name: &str| (name != "AWS_SESSION_TOKEN").then(|| "x".to_owned());
-        assert_eq!(HeldCredentials::from_environment(no_token).unwrap().lend().session_token, None);
+        assert_eq!(environment(no_token).unwrap().session_token, None);
 
         let no_secret = |name: &str| Some(name.replace("AWS_SECRET_ACCESS_KEY", ""));
-        assert_eq!(
-            HeldCredentials::from_environment(no_secret).unwrap_err(),
-            MissingVariable("AWS_SECRET_ACCESS_KEY")
-        );
+        let refused = environment(no_secret).unwrap_err().to_string();
+        assert_eq!(refused, "expected the environment variable AWS_SECRET_ACCESS_KEY");
+    }
+
+    #[test]
+    fn what_cannot_be_credentials_is_refused_and_not_echoed() {
+        for wrong in ["SECRET\n".to_owned(), "SECRET SECRET".to_owned(), "S".repeat(MAX_MEMBER + 1)]
+        {
+            let refused = environment(|name| {
+                Some(if name == "AWS_SESSION_TOKEN" { wrong.clone() } else { "x".into() })
+            });
+            let message = refused.unwrap_err().to_string();
+            assert!(message.starts_with("the environment: session token: expected"), "{message}");
+            assert!(!message.contains("SECRET"), "{message}");
+        }
     }
 
     #[test]
     fn not_printed() {
-        let held = HeldCredentials::fixed("AKIA".into(), "SECRET".into());
-        assert_eq!(format!("{held:?}"), "HeldCredentials(…)");
+        let source = Source::environment(|_| Some("SECRET".into())).unwrap();
+        assert_eq!(format!("{source:?}"), "Source(environment)");
     }
 }

@@ -10,14 +10,16 @@ mod wallets;
 
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use strongroom_shared::problem::{Code, Problem};
 use tokio::sync::watch;
 
+use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::record::Recorder;
 use crate::supervisor::Status;
 pub use body::MAX_BODY;
@@ -28,7 +30,13 @@ pub use problem::Refusal;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Every route. `deadline` is how long a caller waits for the enclave, [`DEADLINE`] in service.
-pub fn router(status: watch::Receiver<Status>, recorder: Recorder, deadline: Duration) -> Router {
+pub fn router(
+    status: watch::Receiver<Status>,
+    recorder: Recorder,
+    metrics: Metrics,
+    deadline: Duration,
+) -> Router {
+    let scraped = metrics.clone();
     Router::new()
         .route("/v1/sign", post(sign::sign))
         .route("/v1/wallets", get(wallets::list).post(wallets::act))
@@ -37,11 +45,12 @@ pub fn router(status: watch::Receiver<Status>, recorder: Recorder, deadline: Dur
         .route("/v1/policy", get(status::policy))
         .route("/healthz", get(status::health))
         .route("/readyz", get(status::ready))
+        .route("/metrics", get(async move || exposition(&scraped)))
         .fallback(async || refusal(Code::NotFound, "expected one of the addresses of this API"))
         .method_not_allowed_fallback(async || {
             refusal(Code::MethodNotAllowed, "expected a method that the header allow names")
         })
-        .layer(from_fn(log))
+        .layer(from_fn_with_state(metrics, observe))
         .with_state(Gateway::new(status, recorder, deadline))
 }
 
@@ -49,14 +58,25 @@ fn refusal(code: Code, detail: &str) -> Refusal {
     Refusal(Problem::new(code, detail))
 }
 
-/// One line for each request: the route as it is written here, never what the caller put into it.
-async fn log(request: Request, next: Next) -> Response {
+/// `GET /metrics`.
+fn exposition(metrics: &Metrics) -> Response {
+    match metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(_) => refusal(Code::InternalFault, "the metrics could not be written").into_response(),
+    }
+}
+
+/// One line, and one more in a counter, for each request: the route as it is written here, never what
+/// the caller put into it.
+async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
-    let route = route.as_ref().map_or("-", MatchedPath::as_str);
+    let route = route.as_ref().map(MatchedPath::as_str);
     let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis());
+    metrics.answered(&method, route, status);
+    let route = route.unwrap_or("-");
     if method == axum::http::Method::POST {
         tracing::info!("{method} {route} {status} {ms} ms");
     } else {

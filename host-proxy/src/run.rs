@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 
 use strongroom_shared::endpoint::Endpoint;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::args::Args;
 use crate::children::{Children, MissingProgram, mock_programs};
 use crate::config::{Config, ConfigError};
+use crate::credentials::Lender;
+use crate::egress::{Egress, Limits};
 use crate::http::{DEADLINE, router};
-use crate::kms_relay::{KmsRelay, Limits};
+use crate::metrics::Metrics;
 use crate::record::Recorder;
 use crate::server::{Server, TlsError, acceptor};
 use crate::store::{Store, StoreError};
@@ -28,7 +31,7 @@ pub enum StartError {
     /// The store.
     #[error("store.database: {0}")]
     Store(#[from] StoreError),
-    /// The relay's socket.
+    /// A relay's socket.
     #[error("relay.listen: {0}: {1}")]
     Relay(Endpoint, #[source] io::Error),
     /// The HTTP socket.
@@ -54,29 +57,46 @@ pub async fn run(args: Args) -> Result<(), StartError> {
     };
 
     let store = Store::open(&config.database).await?;
-    let relay = KmsRelay::bind(&config.relay, Limits::default())
-        .await
-        .map_err(|error| StartError::Relay(config.relay.listen.clone(), error))?;
+    let metrics = Metrics::default();
+    let mut relays = Vec::new();
+    for relay in config.relays.iter() {
+        let bound = Egress::bind(relay, Limits::default(), &metrics).await;
+        relays.push(bound.map_err(|error| StartError::Relay(relay.listen.clone(), error))?);
+    }
     let server = Server::bind(config.listen, tls)
         .await
         .map_err(|error| StartError::Listen(config.listen, error))?;
     tracing::info!("listening on {}", server.url()?);
 
     let children = programs.map(Children::start);
-    let relay = tokio::spawn(relay.serve());
+    let (end, ended) = watch::channel(false);
+    let relays: Vec<_> = relays
+        .into_iter()
+        .map(|relay| tokio::spawn(relay.serve(told_to_end(ended.clone()))))
+        .collect();
     let recorder = Recorder::new(store.clone());
-    let (supervisor, status) =
-        Supervisor::new(config.enclave, config.policy, config.credentials, recorder.clone());
+    let (supervisor, status) = Supervisor::new(
+        config.enclave,
+        config.policy,
+        Lender::new(config.credentials, &metrics),
+        recorder.clone(),
+        metrics.clone(),
+    );
     let supervisor = tokio::spawn(supervisor.run());
 
     let stop = stopped(&mut terminate, &mut interrupt);
-    server.serve(router(status, recorder, DEADLINE), stop).await;
+    server.serve(router(status, recorder, metrics, DEADLINE), stop).await;
 
     supervisor.abort();
     if let Some(children) = children {
         children.stop().await;
     }
-    relay.abort();
+    end.send_replace(true);
+    for relay in relays {
+        if let Err(error) = relay.await {
+            tracing::error!("a relay's task: {error}");
+        }
+    }
     store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -87,6 +107,10 @@ async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
     }
+}
+
+async fn told_to_end(mut ended: watch::Receiver<bool>) {
+    let _ = ended.wait_for(|end| *end).await;
 }
 
 fn own_folder() -> io::Result<std::path::PathBuf> {

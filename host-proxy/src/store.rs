@@ -99,24 +99,30 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Keeps a DEK as KMS encrypted it. What is there is never overwritten.
+    /// Keeps a DEK as KMS encrypted it. What is there is never overwritten: after a change of KEK the
+    /// same DEK is there twice, and the newer one counts.
     pub async fn put_dek(&self, dek_id: &DekId, encrypted_dek: &[u8]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("INSERT INTO deks (dek_id) VALUES (?) ON CONFLICT DO NOTHING")
+            .bind(dek_id.to_string())
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query(
-            "INSERT INTO deks (dek_id, encrypted_dek) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO encrypted_deks (dek_id, encrypted_dek) VALUES (?, ?) ON CONFLICT DO NOTHING",
         )
         .bind(dek_id.to_string())
         .bind(Base64(encrypted_dek.to_vec()).to_string())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     /// The DEK that was stored last, as KMS encrypted it.
     pub async fn newest_dek(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        sqlx::query("SELECT encrypted_dek FROM deks ORDER BY rowid DESC LIMIT 1")
+        sqlx::query("SELECT encrypted_dek FROM encrypted_deks ORDER BY id DESC LIMIT 1")
             .fetch_optional(&self.pool)
             .await?
-            .map(|row| Ok(base64(&row, "deks", "encrypted_dek")?.0))
+            .map(|row| Ok(base64(&row, "encrypted_deks", "encrypted_dek")?.0))
             .transpose()
     }
 

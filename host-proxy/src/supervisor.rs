@@ -11,11 +11,13 @@ use strongroom_shared::digest::Digest;
 use strongroom_shared::endpoint::Endpoint;
 use strongroom_shared::id::{BootId, DekId, WalletId};
 use strongroom_shared::problem::{Code, Problem};
+use strongroom_shared::wire::Phase;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
-use crate::credentials::HeldCredentials;
+use crate::credentials::{self, Lender};
+use crate::metrics::Metrics;
 use crate::record::Recorder;
 use crate::relay::Connection;
 use crate::transport;
@@ -50,8 +52,9 @@ pub struct Serving {
 pub struct Supervisor {
     endpoint: Endpoint,
     policy: Vec<u8>,
-    credentials: HeldCredentials,
+    lender: Lender,
     recorder: Recorder,
+    metrics: Metrics,
     status: watch::Sender<Status>,
 }
 
@@ -60,12 +63,13 @@ impl Supervisor {
     pub fn new(
         endpoint: Endpoint,
         policy: Vec<u8>,
-        credentials: HeldCredentials,
+        lender: Lender,
         recorder: Recorder,
+        metrics: Metrics,
     ) -> (Self, watch::Receiver<Status>) {
         let problem = Problem::new(Code::EnclaveNotReady, "the enclave was not reached yet");
         let (status, watched) = watch::channel(Status::NotReady(Arc::new(problem)));
-        (Self { endpoint, policy, credentials, recorder, status }, watched)
+        (Self { endpoint, policy, lender, recorder, metrics, status }, watched)
     }
 
     /// Runs until the task is dropped.
@@ -73,12 +77,16 @@ impl Supervisor {
         let mut backoff = Backoff::default();
         let mut last = String::new();
         loop {
+            self.metrics.boot_attempted();
             let problem = match self.boot().await {
                 Ok(serving) => {
                     backoff = Backoff::default();
                     self.serve(serving).await
                 }
-                Err(problem) => problem,
+                Err(problem) => {
+                    self.metrics.boot_failed(problem.code);
+                    problem
+                }
             };
             let wait = backoff.next();
             // The same reason again and again, while an enclave is away, is told once.
@@ -99,8 +107,18 @@ impl Supervisor {
         let stream = connecting.unwrap_or_else(|late| Err(late.into())).map_err(|error| {
             Problem::new(Code::EnclaveUnavailable, format!("connecting to the enclave: {error}"))
         })?;
-        let (connection, _) = Connection::open(stream).await?;
-        boot::run(connection, &self.policy, &self.credentials, &self.recorder).await
+        let (connection, phase) = Connection::open(stream).await?;
+        let credentials = match phase {
+            Phase::AwaitingPolicy | Phase::AwaitingDek => {
+                self.lender.lend(credentials::now()).await.map_err(|error| {
+                    Problem::new(Code::EnclaveNotReady, format!("credentials: {error}"))
+                })?
+            }
+            // It has its DEK, and asks nothing more of KMS: a proxy that comes back takes it up even
+            // while there are no credentials to be had.
+            Phase::Ready => credentials::nothing(),
+        };
+        boot::run(connection, &self.policy, credentials, &self.recorder).await
     }
 
     /// Tells everyone that the enclave is ready, until it is not.
@@ -113,7 +131,9 @@ impl Supervisor {
             serving.dek_id
         );
         self.status.send_replace(Status::Ready(Arc::new(serving)));
+        self.metrics.ready(true);
         connection.closed().await;
+        self.metrics.ready(false);
         Problem::new(Code::EnclaveUnavailable, "the connection to the enclave was lost")
     }
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use serde_bytes::ByteBuf;
 use strongroom_shared::id::{DekId, WalletId};
 use strongroom_shared::problem::{Code, Problem};
-use strongroom_shared::wire::{BootMaterial, Call, Reply};
+use strongroom_shared::wire::{BootMaterial, Call, Credentials, Reply};
 
 use super::Serving;
-use crate::credentials::HeldCredentials;
 use crate::record::Recorder;
 use crate::relay::{Connection, RelayError};
 use crate::store::{Store, StoreError};
@@ -24,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) async fn run(
     connection: Connection,
     policy: &[u8],
-    credentials: &HeldCredentials,
+    credentials: Credentials,
     recorder: &Recorder,
 ) -> Result<Serving, Problem> {
     let mut serving = boot(connection, policy, credentials, recorder).await?;
@@ -36,7 +35,7 @@ pub(crate) async fn run(
 async fn boot(
     connection: Connection,
     policy: &[u8],
-    credentials: &HeldCredentials,
+    credentials: Credentials,
     recorder: &Recorder,
 ) -> Result<Serving, Problem> {
     // What the store says of the chain's end would be wrong, and there would be more to write.
@@ -44,7 +43,7 @@ async fn boot(
     let store = recorder.store();
     let material = BootMaterial {
         policy: ByteBuf::from(policy),
-        credentials: credentials.lend(),
+        credentials,
         encrypted_dek: store.newest_dek().await.map_err(unreadable)?.map(ByteBuf::from),
         position: store.position().await.map_err(unreadable)?,
     };

@@ -1,9 +1,11 @@
 //! From a connection to ready, and back.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use strongroom_host_proxy::credentials::HeldCredentials;
+use strongroom_host_proxy::credentials::{Lender, Profile, Source};
+use strongroom_host_proxy::metrics::Metrics;
 use strongroom_host_proxy::record::Recorder;
 use strongroom_host_proxy::store::Store;
 use strongroom_host_proxy::supervisor::{Serving, Status, Supervisor};
@@ -14,7 +16,7 @@ use strongroom_shared::wire::{Call, Phase, Reply};
 use tokio::sync::watch;
 
 use crate::fake_enclave::{Act, FakeEnclave};
-use crate::samples::{BOOT_A, BOOT_B, booted, dek_id, receipt, sealed, wallet, wallet_info};
+use crate::samples::{self, BOOT_A, BOOT_B, booted, dek_id, receipt, sealed, wallet, wallet_info};
 
 struct Proxy {
     dir: tempfile::TempDir,
@@ -44,11 +46,17 @@ impl Proxy {
     }
 
     fn run(&self) -> Running {
+        let metrics = Metrics::default();
+        self.run_with(samples::lender(&metrics), &metrics)
+    }
+
+    fn run_with(&self, lender: Lender, metrics: &Metrics) -> Running {
         let (supervisor, status) = Supervisor::new(
             Endpoint::Unix(self.socket()),
             b"policy envelope".to_vec(),
-            HeldCredentials::fixed("AKIA".into(), "SECRET".into()),
+            lender,
             Recorder::new(self.store.clone()),
+            metrics.clone(),
         );
         Running { status, task: tokio::spawn(async { match supervisor.run().await {} }) }
     }
@@ -185,7 +193,7 @@ async fn nothing_is_served_under_a_dek_that_is_not_stored() {
     let proxy = Proxy::new().await;
     let path = proxy.dir.path().join("strongroom.sqlite");
     let pool = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
-    let full = "CREATE TRIGGER full BEFORE INSERT ON deks BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let full = "CREATE TRIGGER full BEFORE INSERT ON encrypted_deks BEGIN SELECT RAISE(ABORT, 'full'); END";
     sqlx::query(full).execute(&pool).await.unwrap();
     let mut enclave = FakeEnclave::start(proxy.socket(), Phase::AwaitingPolicy, first_boot);
     let mut running = proxy.run();
@@ -267,4 +275,57 @@ async fn receipts_that_were_lost_on_the_way_are_fetched() {
         let stored = proxy.store.receipts_at(sequence).await.unwrap();
         assert_eq!(stored, [receipt(BOOT_A, sequence)]);
     }
+}
+
+#[tokio::test]
+async fn a_boot_without_credentials_waits_for_them_and_says_so() {
+    let proxy = Proxy::new().await;
+    let path = proxy.dir.path().join("credentials");
+    let metrics = Metrics::default();
+    let source = Source::File { path: path.clone(), profile: Profile::default() };
+    let mut enclave = FakeEnclave::start(proxy.socket(), Phase::AwaitingPolicy, first_boot);
+    let mut running = proxy.run_with(Lender::new(source, &metrics), &metrics);
+    let missing = |status: &Status| match status {
+        Status::NotReady(problem) => problem.detail.starts_with("credentials: "),
+        Status::Ready(_) => panic!("ready without credentials"),
+    };
+    let status = running.status.wait_for(missing).await.unwrap().clone();
+    let Status::NotReady(problem) = status else { panic!("ready") };
+    assert_eq!(problem.code, Code::EnclaveNotReady);
+    assert!(problem.detail.contains("credentials: No such file"), "{}", problem.detail);
+    assert!(enclave.calls.try_recv().is_err(), "nothing was asked of the enclave");
+    let text = metrics.text().unwrap();
+    assert!(text.contains("strongroom_proxy_enclave_ready 0\n"), "{text}");
+
+    let content = "[default]\naws_access_key_id = AKIA\naws_secret_access_key = ROTATED\n";
+    let whole = proxy.dir.path().join("new");
+    std::fs::write(&whole, content).unwrap();
+    std::fs::set_permissions(&whole, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(&whole, &path).unwrap();
+    running.ready().await;
+    let Some(Call::Boot(material)) = enclave.calls.recv().await else { panic!("no boot") };
+    assert_eq!(material.credentials.secret_access_key, "ROTATED");
+    let text = metrics.text().unwrap();
+    assert!(text.contains("strongroom_proxy_enclave_ready 1\n"), "{text}");
+    let failed = "strongroom_proxy_boots_failed_total{code=\"enclave_not_ready\"} ";
+    let fetches = "strongroom_proxy_credentials_fetches_total{source=\"file\"} ";
+    let failures = "strongroom_proxy_credentials_failures_total{source=\"file\"} ";
+    let boots = "strongroom_proxy_boots_attempted_total ";
+    let value = |name| crate::metrics::value(&text, name);
+    assert!(value(failed) >= 1);
+    assert_eq!(value(boots), value(failed) + 1);
+    assert_eq!((value(fetches), value(failures)), (value(boots), value(failed)));
+}
+
+#[tokio::test]
+async fn an_enclave_that_has_its_dek_is_lent_nothing() {
+    let proxy = Proxy::new().await;
+    proxy.store.put_dek(&dek_id(), b"encrypted DEK").await.unwrap();
+    let mut enclave = FakeEnclave::start(proxy.socket(), Phase::Ready, booted_before);
+    let path = proxy.dir.path().join("none");
+    let metrics = Metrics::default();
+    let lender = Lender::new(Source::File { path, profile: Profile::default() }, &metrics);
+    proxy.run_with(lender, &metrics).ready().await;
+    let Some(Call::Boot(material)) = enclave.calls.recv().await else { panic!("no boot") };
+    assert_eq!(material.credentials.secret_access_key, "");
 }

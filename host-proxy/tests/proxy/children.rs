@@ -32,7 +32,7 @@ fn a_stand_in_that_is_not_beside_the_proxy_is_named() {
     assert_eq!(kms.arguments, expected);
     assert!(enclave.arguments.contains(&under("enclave.toml")));
     assert!(enclave.arguments.contains(&config.enclave.to_string().into()));
-    assert!(enclave.arguments.contains(&config.relay.listen.to_string().into()));
+    assert!(enclave.arguments.contains(&config.relays.first().listen.to_string().into()));
 }
 
 fn shell(script: String) -> Program {

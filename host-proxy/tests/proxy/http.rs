@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use strongroom_host_proxy::credentials::HeldCredentials;
 use strongroom_host_proxy::http::router;
+use strongroom_host_proxy::metrics::Metrics;
 use strongroom_host_proxy::record::Recorder;
 use strongroom_host_proxy::store::Store;
 use strongroom_host_proxy::supervisor::{Status, Supervisor};
@@ -22,8 +22,8 @@ use tower::ServiceExt as _;
 
 use crate::fake_enclave::{Act, FakeEnclave};
 use crate::samples::{
-    BOOT_A, act, attestation, booted, denied, intent, pending, receipt, sealed, signed, wallet,
-    wallet_info, wallet_reply,
+    BOOT_A, act, attestation, booted, denied, intent, lender, pending, receipt, sealed, signed,
+    wallet, wallet_info, wallet_reply,
 };
 
 /// How long a caller waits here.
@@ -51,14 +51,16 @@ impl Proxy {
         let mut enclave =
             FakeEnclave::start(dir.path().join("enclave.sock"), Phase::AwaitingPolicy, answer);
         let recorder = Recorder::new(store.clone());
+        let metrics = Metrics::default();
         let (supervisor, mut status) = Supervisor::new(
             enclave.endpoint.clone(),
             Vec::new(),
-            HeldCredentials::fixed("AKIA".into(), "SECRET".into()),
+            lender(&metrics),
             recorder.clone(),
+            metrics.clone(),
         );
         let supervisor = tokio::spawn(async { match supervisor.run().await {} });
-        let router = router(status.clone(), recorder, DEADLINE);
+        let router = router(status.clone(), recorder, metrics, DEADLINE);
         let ready = status.wait_for(|status| matches!(status, Status::Ready(_)));
         tokio::time::timeout(Duration::from_secs(10), ready).await.expect("ready").unwrap();
         while enclave.calls.try_recv().is_ok() {}

@@ -6,9 +6,10 @@
 mod boot;
 mod children;
 mod daemon;
+mod egress;
 mod fake_enclave;
 mod http;
-mod kms_relay;
+mod metrics;
 mod relay;
 mod samples;
 mod store;

@@ -1,6 +1,8 @@
 //! Well-formed things. No signature among them is valid: the proxy verifies none.
 
 use serde_bytes::ByteBuf;
+use strongroom_host_proxy::credentials::{Lender, Source};
+use strongroom_host_proxy::metrics::Metrics;
 use strongroom_shared::attestation::{AttestationReply, Binding};
 use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::{Envelope, PayloadType};
@@ -123,6 +125,16 @@ pub(crate) fn attestation() -> AttestationReply {
         document: Base64(b"document".to_vec()),
         binding: Base64(serde_json::to_vec(&binding).unwrap()),
     }
+}
+
+/// Credentials that are lent without end.
+pub(crate) fn lender(metrics: &Metrics) -> Lender {
+    let variable = |name: &str| match name {
+        "AWS_ACCESS_KEY_ID" => Some("AKIA".to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some("SECRET".to_owned()),
+        _ => None,
+    };
+    Lender::new(Source::environment(variable).unwrap(), metrics)
 }
 
 /// An envelope as a caller sends it.

@@ -52,7 +52,7 @@ async fn columns_are_base64_and_writes_are_synchronous() {
     store.put_wallet(&sealed("hot-eth"), &receipt(BOOT_A, 0)).await.unwrap();
     let path = dir.path().join("strongroom.sqlite");
     let pool = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
-    let row = sqlx::query("SELECT * FROM deks JOIN sealed_keys USING (dek_id)")
+    let row = sqlx::query("SELECT * FROM encrypted_deks JOIN sealed_keys USING (dek_id)")
         .fetch_one(&pool)
         .await
         .unwrap();
@@ -81,9 +81,9 @@ async fn a_fork_is_kept_and_the_longer_branch_is_the_end() {
 #[tokio::test]
 async fn the_same_again_is_no_error_and_another_is() {
     let (_dir, store) = open().await;
-    store.put_dek(&dek_id(), b"encrypted").await.unwrap();
-    store.put_dek(&dek_id(), b"other").await.unwrap();
-    assert_eq!(store.newest_dek().await.unwrap().unwrap(), b"encrypted");
+    for _ in 0..2 {
+        store.put_dek(&dek_id(), b"encrypted").await.unwrap();
+    }
     for _ in 0..2 {
         store.put_wallet(&sealed("hot-eth"), &receipt(BOOT_A, 1)).await.unwrap();
     }
@@ -99,6 +99,24 @@ async fn the_same_again_is_no_error_and_another_is() {
     let refused = store.put_wallet(&other, &receipt(BOOT_A, 2)).await.unwrap_err();
     assert!(!refused.is_transient(), "{refused}");
     assert_eq!(store.receipts_at(2).await.unwrap(), [], "both or neither");
+}
+
+#[tokio::test]
+async fn a_dek_that_moved_to_another_kek_counts_and_what_was_before_stays() {
+    let (dir, store) = open().await;
+    for blob in [b"under the old KEK", b"under the new KEK", b"under the new KEK"] {
+        store.put_dek(&dek_id(), blob).await.unwrap();
+    }
+    assert_eq!(store.newest_dek().await.unwrap().unwrap(), b"under the new KEK");
+    store.put_wallet(&sealed("hot-eth"), &receipt(BOOT_A, 0)).await.unwrap();
+    let path = dir.path().join("strongroom.sqlite");
+    let pool = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
+    let rows = sqlx::query("SELECT encrypted_dek FROM encrypted_deks ORDER BY id")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    let blobs: Vec<_> = rows.iter().map(|row| Base64::parse(row.get(0)).unwrap().0).collect();
+    assert_eq!(blobs, [b"under the old KEK", b"under the new KEK"]);
 }
 
 #[tokio::test]
@@ -132,14 +150,14 @@ async fn a_row_that_was_spoiled_is_named() {
     let path = dir.path().join("strongroom.sqlite");
     let pool = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     for spoil in [
-        "UPDATE deks SET encrypted_dek = '='",
+        "UPDATE encrypted_deks SET encrypted_dek = '='",
         "UPDATE sealed_keys SET nonce = '='",
         "UPDATE receipts SET head = '{}'",
     ] {
         sqlx::query(spoil).execute(&pool).await.unwrap();
     }
     for (refused, table, column) in [
-        (store.newest_dek().await.err(), "deks", "encrypted_dek"),
+        (store.newest_dek().await.err(), "encrypted_deks", "encrypted_dek"),
         (store.sealed_keys().await.err(), "sealed_keys", "nonce"),
         (store.position().await.err(), "receipts", "head"),
     ] {

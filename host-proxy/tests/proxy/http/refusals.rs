@@ -171,13 +171,15 @@ async fn not_ready_is_503_and_readyz_says_why() {
         Reply::Refused(denied(0)).into()
     });
     let recorder = Recorder::new(store.clone());
+    let metrics = Metrics::default();
     let (supervisor, mut status) = Supervisor::new(
         enclave.endpoint.clone(),
         Vec::new(),
-        HeldCredentials::fixed("AKIA".into(), "SECRET".into()),
+        lender(&metrics),
         recorder.clone(),
+        metrics.clone(),
     );
-    let router = router(status.clone(), recorder, DEADLINE);
+    let router = router(status.clone(), recorder, metrics, DEADLINE);
     let supervisor = tokio::spawn(async { match supervisor.run().await {} });
     status
         .wait_for(|status| {
@@ -213,13 +215,15 @@ async fn a_wallet_that_did_not_open_is_not_made_again() {
             other => healthy(other),
         });
     let recorder = Recorder::new(store.clone());
+    let metrics = Metrics::default();
     let (supervisor, mut status) = Supervisor::new(
         enclave.endpoint.clone(),
         Vec::new(),
-        HeldCredentials::fixed("AKIA".into(), "SECRET".into()),
+        lender(&metrics),
         recorder.clone(),
+        metrics.clone(),
     );
-    let router = router(status.clone(), recorder, DEADLINE);
+    let router = router(status.clone(), recorder, metrics, DEADLINE);
     let supervisor = tokio::spawn(async { match supervisor.run().await {} });
     status.wait_for(|status| matches!(status, Status::Ready(_))).await.unwrap();
     while enclave.calls.try_recv().is_ok() {}
