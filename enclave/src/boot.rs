@@ -2,9 +2,12 @@
 //!
 //! [`Measured`] → [`PolicyLocked`] → [`Enclave`](crate::enclave::Enclave), in the order that the
 //! measurements need: the configuration into PCR16, the policy into PCR17, both locked, and only
-//! then a document for KMS. So what KMS releases the DEK to is *image + configuration + policy*.
+//! then a document for KMS. So what KMS releases the DEK to is *image + configuration + policy*; and
+//! before it is asked, the KEK and its key policy are looked at, so that it is nothing else.
 
 mod dek;
+mod kek;
+mod kek_change;
 mod measured;
 mod policy;
 
@@ -22,6 +25,7 @@ use crate::config::ConfigError;
 use crate::entropy::EntropyError;
 use crate::kms::KmsError;
 
+pub use kek::{KekError, Which};
 pub use measured::Measured;
 pub use policy::PolicyLocked;
 
@@ -79,6 +83,9 @@ pub enum BootError {
     /// KMS.
     #[error("boot: {0}")]
     Kms(#[from] KmsError),
+    /// The KEK or its key policy.
+    #[error("boot: {0}")]
+    Kek(#[from] KekError),
     /// What KMS released does not open.
     #[error("boot: CiphertextForRecipient: {0}")]
     Recipient(#[from] CmsError),
@@ -91,6 +98,14 @@ pub enum BootError {
     /// A DEK that the policy does not know.
     #[error("boot: the policy does not list the DEK {0}")]
     DekNotListed(DekId),
+    /// What KMS encrypted under the new KEK is another DEK.
+    #[error("boot: the DEK under the new kek: expected {expected}, found {found}")]
+    DekNotMoved {
+        /// The DEK that was sent.
+        expected: DekId,
+        /// The DEK that came back.
+        found: DekId,
+    },
     /// The randomness.
     #[error("boot: {0}")]
     Entropy(#[from] EntropyError),
@@ -111,7 +126,10 @@ impl BootError {
             | Self::Tls(_)
             | Self::ReceiptKey(_)
             | Self::Audit(_) => Code::InternalFault,
-            Self::Nsm(_) | Self::Time(_) | Self::Entropy(_) => Code::BootNsmFailed,
+            Self::Nsm(_)
+            | Self::Time(_)
+            | Self::Entropy(_)
+            | Self::Kms(KmsError::Document { .. }) => Code::BootNsmFailed,
             Self::PolicyEnvelope(_)
             | Self::PolicyQuorum { .. }
             | Self::Policy(_)
@@ -120,9 +138,11 @@ impl BootError {
             Self::PolicyLocked => Code::BootPolicyLocked,
             Self::Kms(KmsError::Unreachable { .. }) => Code::BootKmsUnreachable,
             Self::Kms(KmsError::Refused { .. }) => Code::BootKmsRefused,
-            Self::Kms(KmsError::Reply { .. }) | Self::Recipient(_) | Self::DekLength => {
-                Code::BootKmsReplyRefused
-            }
+            Self::Kms(KmsError::Reply { .. })
+            | Self::Recipient(_)
+            | Self::DekLength
+            | Self::DekNotMoved { .. } => Code::BootKmsReplyRefused,
+            Self::Kek(_) => Code::BootKeyRefused,
             Self::DekMissing => Code::BootDekMissing,
             Self::DekNotListed(_) => Code::BootDekNotListed,
         }

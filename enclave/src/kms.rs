@@ -1,11 +1,24 @@
-//! The call to KMS: attested, over TLS that ends here, and believed only as far as it goes.
+//! The calls to KMS: over TLS that ends here, and believed only as far as they go.
 //!
 //! The host carries the bytes and lends the credentials. It can cut the connection; it cannot read
 //! or answer, because the certificate must end in the measured roots. That is what makes a reply
 //! mean anything: a well-formed `CiphertextForRecipient` by itself proves nothing, since anybody
 //! can encrypt to this enclave's public key.
+//!
+//! | operation | attested | when |
+//! | --- | --- | --- |
+//! | `DescribeKey`, `GetKeyPolicy`, `ListGrants` | no | each boot, before anything else |
+//! | `Decrypt` | always | a DEK is in store |
+//! | `GenerateDataKey` | always | the first boot, under a provisioning policy |
+//! | `Encrypt` | cannot be | the change to another KEK |
+//!
+//! `ReEncrypt` is never called: it takes no attestation document, so a key policy that allows it
+//! lets whoever has the credentials carry the DEK to a key of their own.
 
 pub mod connector;
+mod error;
+mod reads;
+mod retry;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,68 +27,53 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
-use aws_sdk_kms::config::{BehaviorVersion, Region};
-use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, KeyEncryptionMechanism, RecipientInfo};
+use strongroom_attestation::nsm::NsmError;
 use strongroom_shared::wire;
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, KeyArn};
 use crate::platform::Transport;
+use error::explain;
+pub(crate) use error::printable;
+pub use error::{KmsError, Operation, Refusal};
+use retry::Attempts;
 
-/// Everything that a call to KMS may take, TLS and all.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// Everything that one attempt may take, TLS and all.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What KMS released: the DEK, encrypted to the key in the attestation document.
+/// Makes a fresh attestation document with the key that KMS is to encrypt to. Called for each
+/// attempt: KMS refuses documents of more than five minutes, and one document is for one request.
+pub type Documents<'a> = &'a (dyn Fn() -> Result<Vec<u8>, NsmError> + Sync);
+
+/// A DEK that KMS generated.
 #[derive(Debug)]
-pub struct Released {
-    /// `CiphertextForRecipient`: a CMS EnvelopedData.
+pub struct Generated {
+    /// `CiphertextForRecipient`, a CMS EnvelopedData: the DEK, encrypted to the key in the document.
     pub ciphertext_for_recipient: Vec<u8>,
-    /// The DEK as KMS encrypted it under the KEK, where this call generated it.
-    pub encrypted_dek: Option<Vec<u8>>,
+    /// The DEK as KMS encrypted it under the KEK.
+    pub encrypted_dek: Vec<u8>,
 }
 
-/// Why there is no DEK.
-#[derive(Debug, thiserror::Error)]
-pub enum KmsError {
-    /// No TLS connection to the host that the configuration names, or none in time.
-    #[error("kms {operation}: not reached: {cause}")]
-    Unreachable {
-        /// The operation.
-        operation: &'static str,
-        /// What the connection said.
-        cause: String,
-    },
-    /// KMS said no.
-    #[error("kms {operation}: refused with {code}: {message}")]
-    Refused {
-        /// The operation.
-        operation: &'static str,
-        /// The name of KMS's exception.
-        code: String,
-        /// KMS's own words.
-        message: String,
-    },
-    /// KMS answered, and not as an attested call is answered.
-    #[error("kms {operation}: reply: {problem}")]
-    Reply {
-        /// The operation.
-        operation: &'static str,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-}
-
-/// A client for the one KEK of the measured configuration.
+/// A client for the KEKs of the measured configuration, for the calls of one boot.
 pub struct Kms {
     client: aws_sdk_kms::Client,
-    key_arn: String,
     deployment: String,
+    attempts: Attempts,
 }
 
 impl Kms {
     /// A client with the host's credentials, which prove nothing.
+    ///
+    /// They lie in memory that is wiped on drop: what came from the host in
+    /// [`wire::Credentials`], the SDK's own in its `Credentials`; the frame that carried them is
+    /// wiped by the connection that read it, but for the buffer that collects frames, where later
+    /// ones come to lie over it. The signing key that is derived for one day, region and
+    /// service, and the token in the headers of a request, are the SDK's and hyper's, live as long as
+    /// the call, and are not wiped. Whoever can read this memory reads the DEK, too.
     pub fn new<T: Transport>(
         config: &Config,
         clock: Clock,
@@ -100,87 +98,88 @@ impl Kms {
             .credentials_provider(credentials)
             .time_source(clock)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            // The SDK's retries would send the same document again; see `retry`.
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
+            // It would be a second, shorter timeout, for bodies of a few KiB.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client(connector)
             .build();
         Ok(Self {
             client: aws_sdk_kms::Client::from_conf(sdk),
-            key_arn: kms.key_arn.clone(),
             deployment: config.deployment().to_owned(),
+            attempts: Attempts::begin(),
         })
     }
 
-    /// `Decrypt` with `Recipient`: the DEK that the host stored.
+    /// `Decrypt` with `Recipient`: the DEK that the host stored, as `CiphertextForRecipient`.
     pub async fn decrypt(
         &self,
-        encrypted_dek: Vec<u8>,
-        document: Vec<u8>,
-    ) -> Result<Released, KmsError> {
-        const OPERATION: &str = "Decrypt";
-        let output = self
-            .client
-            .decrypt()
-            .key_id(&self.key_arn)
-            .ciphertext_blob(Blob::new(encrypted_dek))
-            .set_encryption_context(Some(self.context()))
-            .recipient(recipient(document))
-            .send()
-            .await
-            .map_err(|error| explain(OPERATION, &error))?;
-        let ciphertext_for_recipient = self.check(
-            OPERATION,
-            output.key_id,
-            output.plaintext,
-            output.ciphertext_for_recipient,
-        )?;
-        Ok(Released { ciphertext_for_recipient, encrypted_dek: None })
+        key: &KeyArn,
+        encrypted_dek: &[u8],
+        documents: Documents<'_>,
+    ) -> Result<Vec<u8>, KmsError> {
+        let operation = Operation::Decrypt;
+        let attempt = || async {
+            let request = self.client.decrypt().key_id(key.as_str());
+            request
+                .ciphertext_blob(Blob::new(encrypted_dek))
+                .set_encryption_context(Some(self.context()))
+                .recipient(recipient(operation, documents)?)
+                .send()
+                .await
+                .map_err(|error| explain(operation, &error))
+        };
+        let output = self.attempts.run(operation, attempt).await?;
+        check_key(operation, key, output.key_id.as_deref())?;
+        for_recipient(operation, output.plaintext, output.ciphertext_for_recipient)
     }
 
     /// `GenerateDataKey` with `Recipient`: a new DEK, under a provisioning policy only.
-    pub async fn generate(&self, document: Vec<u8>) -> Result<Released, KmsError> {
-        const OPERATION: &str = "GenerateDataKey";
-        let output = self
-            .client
-            .generate_data_key()
-            .key_id(&self.key_arn)
-            .key_spec(DataKeySpec::Aes256)
-            .set_encryption_context(Some(self.context()))
-            .recipient(recipient(document))
-            .send()
-            .await
-            .map_err(|error| explain(OPERATION, &error))?;
-        let problem = "expected a CiphertextBlob";
-        let encrypted_dek =
-            output.ciphertext_blob.ok_or(KmsError::Reply { operation: OPERATION, problem })?;
-        let ciphertext_for_recipient = self.check(
-            OPERATION,
-            output.key_id,
-            output.plaintext,
-            output.ciphertext_for_recipient,
-        )?;
-        Ok(Released { ciphertext_for_recipient, encrypted_dek: Some(encrypted_dek.into_inner()) })
+    pub async fn generate(
+        &self,
+        key: &KeyArn,
+        documents: Documents<'_>,
+    ) -> Result<Generated, KmsError> {
+        let operation = Operation::GenerateDataKey;
+        let attempt = || async {
+            let request = self.client.generate_data_key().key_id(key.as_str());
+            request
+                .key_spec(DataKeySpec::Aes256)
+                .set_encryption_context(Some(self.context()))
+                .recipient(recipient(operation, documents)?)
+                .send()
+                .await
+                .map_err(|error| explain(operation, &error))
+        };
+        let output = self.attempts.run(operation, attempt).await?;
+        check_key(operation, key, output.key_id.as_deref())?;
+        let ciphertext_for_recipient =
+            for_recipient(operation, output.plaintext, output.ciphertext_for_recipient)?;
+        let encrypted_dek = ciphertext_blob(operation, output.ciphertext_blob)?;
+        Ok(Generated { ciphertext_for_recipient, encrypted_dek })
     }
 
-    /// An attested reply comes from our KEK, carries no plaintext, and is encrypted to us.
-    fn check(
+    /// `Encrypt`, for the change to another KEK. The plaintext is in a request that the host carries
+    /// inside of TLS; the SDK's copies of it in this memory are not wiped.
+    pub async fn encrypt(
         &self,
-        operation: &'static str,
-        key_id: Option<String>,
-        plaintext: Option<Blob>,
-        ciphertext_for_recipient: Option<Blob>,
+        key: &KeyArn,
+        plaintext: &Zeroizing<Vec<u8>>,
     ) -> Result<Vec<u8>, KmsError> {
-        let refuse = |problem| KmsError::Reply { operation, problem };
-        if key_id.as_deref() != Some(self.key_arn.as_str()) {
-            return Err(refuse("expected the KeyId of the measured KEK"));
-        }
-        if plaintext.is_some_and(|plaintext| !plaintext.as_ref().is_empty()) {
-            return Err(refuse("expected no Plaintext: it was released without attestation"));
-        }
-        match ciphertext_for_recipient {
-            Some(ciphertext) if !ciphertext.as_ref().is_empty() => Ok(ciphertext.into_inner()),
-            _ => Err(refuse("expected a CiphertextForRecipient")),
-        }
+        let operation = Operation::Encrypt;
+        let attempt = || async {
+            let request = self.client.encrypt().key_id(key.as_str());
+            request
+                .plaintext(Blob::new(plaintext.as_slice()))
+                .set_encryption_context(Some(self.context()))
+                .send()
+                .await
+                .map_err(|error| explain(operation, &error))
+        };
+        let output = self.attempts.run(operation, attempt).await?;
+        check_key(operation, key, output.key_id.as_deref())?;
+        ciphertext_blob(operation, output.ciphertext_blob)
     }
 
     /// The encryption context: which deployment, and what for. It shows in CloudTrail.
@@ -190,36 +189,61 @@ impl Kms {
     }
 }
 
-fn recipient(document: Vec<u8>) -> RecipientInfo {
-    RecipientInfo::builder()
+fn recipient(operation: Operation, documents: Documents<'_>) -> Result<RecipientInfo, KmsError> {
+    let document = documents().map_err(|source| KmsError::Document { operation, source })?;
+    Ok(RecipientInfo::builder()
         .key_encryption_algorithm(KeyEncryptionMechanism::RsaesOaepSha256)
         .attestation_document(Blob::new(document))
-        .build()
+        .build())
 }
 
-fn explain<E, R>(operation: &'static str, error: &SdkError<E, R>) -> KmsError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    if let SdkError::ServiceError(refused) = error {
-        let refused = refused.err();
-        return KmsError::Refused {
-            operation,
-            code: printable(refused.code().unwrap_or("an unnamed exception")),
-            message: printable(refused.message().unwrap_or("no message")),
-        };
+/// A reply is about the key that was asked.
+fn check_key(operation: Operation, key: &KeyArn, found: Option<&str>) -> Result<(), KmsError> {
+    if found == Some(key.as_str()) {
+        return Ok(());
     }
-    let mut cause = String::new();
-    let mut next: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = next {
-        cause = error.to_string(); // the innermost says what happened
-        next = error.source();
-    }
-    KmsError::Unreachable { operation, cause: printable(&cause) }
+    Err(KmsError::Reply { operation, problem: "expected the KeyId of the measured KEK" })
 }
 
-/// At most 300 printable ASCII characters.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(300).collect()
+/// An attested reply carries no plaintext, and is encrypted to us.
+fn for_recipient(
+    operation: Operation,
+    plaintext: Option<Blob>,
+    ciphertext_for_recipient: Option<Blob>,
+) -> Result<Vec<u8>, KmsError> {
+    if plaintext.is_some_and(|plaintext| !plaintext.as_ref().is_empty()) {
+        let problem = "expected no Plaintext: it was released without attestation";
+        return Err(KmsError::Reply { operation, problem });
+    }
+    let problem = "expected a CiphertextForRecipient";
+    ciphertext_for_recipient
+        .map(Blob::into_inner)
+        .filter(|ciphertext| !ciphertext.is_empty())
+        .ok_or(KmsError::Reply { operation, problem })
+}
+
+fn ciphertext_blob(operation: Operation, blob: Option<Blob>) -> Result<Vec<u8>, KmsError> {
+    let problem = "expected a CiphertextBlob";
+    blob.map(Blob::into_inner)
+        .filter(|blob| !blob.is_empty())
+        .ok_or(KmsError::Reply { operation, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use strongroom_shared::problem::Code;
+
+    use super::*;
+    use crate::boot::BootError;
+
+    /// Without a document there is no call, and the NSM is what failed.
+    #[test]
+    fn nothing_is_asked_without_a_document() {
+        let error =
+            recipient(Operation::Decrypt, &|| Err(NsmError::NoEntropy)).map(|_| ()).unwrap_err();
+        assert!(matches!(error, KmsError::Document { source: NsmError::NoEntropy, .. }));
+        assert_eq!(error.refusal(), None);
+        assert_eq!(BootError::Kms(error).code(), Code::BootNsmFailed);
+    }
 }

@@ -1,4 +1,5 @@
-//! Secrets: wiped on drop, never cloned, printed or serialized. The only way out is `seal`.
+//! Secrets: wiped on drop, never cloned, printed or serialized. The only ways out are `seal`, and for
+//! the DEK the change to another KEK.
 
 use aws_lc_rs::hkdf;
 use strongroom_shared::id::DekId;
@@ -31,6 +32,11 @@ impl Dek {
     /// The key that seals wallets, and nothing else.
     pub fn wallet_sealing_key(&self) -> SealingKey {
         SealingKey(self.derive(SEAL_WALLETS))
+    }
+
+    /// The bytes, for the one call that encrypts this DEK under another KEK.
+    pub(crate) fn for_another_kek(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.to_vec())
     }
 
     /// HKDF-SHA-256 (RFC 5869) with an empty salt; `info` names the one use of what comes out.

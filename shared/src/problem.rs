@@ -95,6 +95,7 @@ codes! {
     BootKmsUnreachable = "boot_kms_unreachable", 503, "boot: KMS could not be reached over TLS";
     BootKmsRefused = "boot_kms_refused", 503, "boot: KMS refused";
     BootKmsReplyRefused = "boot_kms_reply_refused", 503, "boot: the reply of KMS was refused";
+    BootKeyRefused = "boot_key_refused", 503, "boot: the KEK or its key policy is not safe";
     BootDekMissing = "boot_dek_missing", 503, "boot: no encrypted DEK, and the policy is not provisioning";
     BootDekNotListed = "boot_dek_not_listed", 503, "boot: the policy does not list this DEK";
     SealedKeyRefused = "sealed_key_refused", 503, "the sealed key does not open as what it is said to be";

@@ -249,7 +249,8 @@ pub struct Booted {
     pub policy: Digest,
     /// The DEK.
     pub dek_id: DekId,
-    /// The DEK as KMS encrypted it, where this boot generated it: store it now.
+    /// The DEK as KMS encrypted it, where this boot generated it or moved it to another KEK: store it now,
+    /// beside what is stored of it already.
     pub encrypted_dek: Option<ByteBuf>,
     /// The receipt of the boot.
     pub receipt: Receipt,

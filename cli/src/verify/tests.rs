@@ -148,6 +148,7 @@ fn body() -> Body {
         policy: Digest::of(b"policy"),
         event: Event::Boot {
             configuration: Digest::of(b"configuration"),
+            key_policy: Digest::of(b"key policy"),
             dek_id: DekId::from_bytes([0; 32]),
             dek_generated: false,
         },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use strongroom_attestation::cms::RecipientKey;
 use strongroom_attestation::measure::measurement;
-use strongroom_attestation::nsm::{Nsm, NsmClient};
+use strongroom_attestation::nsm::{AttestRequest, Nsm, NsmClient, NsmError};
 use strongroom_policy::Policy;
 use strongroom_shared::dsse::Envelope;
 
@@ -43,6 +43,14 @@ impl Measured {
             Ok((policy, clock)) => Ok(PolicyLocked::new(self, envelope, policy, clock)),
             Err(error) => Err((self, error)),
         }
+    }
+
+    /// A fresh attestation document with the key that KMS is to encrypt to.
+    pub(super) fn document_for_kms(&self) -> Result<Vec<u8>, NsmError> {
+        NsmClient::new(&*self.nsm).attest(AttestRequest {
+            public_key: Some(self.recipient.public_key_der().to_vec()),
+            ..AttestRequest::default()
+        })
     }
 
     /// Refuses a policy that has ended.

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use strongroom_policy::Policy;
+use strongroom_policy::{DekRule, Policy};
 use strongroom_shared::attestation::Binding;
 use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::Envelope;
@@ -12,14 +12,17 @@ use strongroom_shared::intent::V1;
 use strongroom_shared::receipt::{Decision, Event};
 use strongroom_shared::wire::{BootMaterial, Booted};
 
-use super::dek::UnwrappedDek;
+use super::dek::{Origin, UnwrappedDek};
+use super::kek::{self, CheckedKek, KekError};
 use super::{BootError, Measured};
 use crate::acts::DoneActs;
 use crate::audit::{AuditError, Chain, ReceiptKey};
 use crate::clock::Clock;
+use crate::config::KeyArn;
 use crate::enclave::Enclave;
 use crate::entropy;
 use crate::keys::Keyring;
+use crate::kms::Kms;
 use crate::ledger::Ledger;
 use crate::platform::Transport;
 use crate::secret::Dek;
@@ -45,6 +48,11 @@ impl PolicyLocked {
     /// The digest of the policy that is locked.
     pub fn digest(&self) -> Digest {
         *self.policy.digest()
+    }
+
+    /// The KEK that the DEK may still be encrypted under.
+    pub(super) fn previous_kek(&self) -> Option<&KeyArn> {
+        self.measured.config.kms().previous_key_arn.as_ref()
     }
 
     /// The last phase: with the DEK, an enclave that signs. What fails leaves this phase as it is: KMS
@@ -82,7 +90,8 @@ impl PolicyLocked {
         })
     }
 
-    /// Asks KMS for the DEK, makes what is new in each life, and writes the receipt of the boot.
+    /// Looks at the KEK, asks KMS for the DEK, makes what is new in each life, and writes the receipt of
+    /// the boot.
     async fn begin_life<T: Transport>(
         &mut self,
         material: &BootMaterial,
@@ -93,8 +102,13 @@ impl PolicyLocked {
         self.measured.check_not_after(&self.policy, &self.clock)?;
         let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope: _ } =
             &*self;
-        let UnwrappedDek { dek, encrypted_dek } =
-            UnwrappedDek::ask(self, material, transport).await?;
+        if self.previous_kek().is_some() && *policy.dek_rule() == DekRule::Provisioning {
+            return Err(KekError::ChangeWhileProvisioning.into());
+        }
+        let kms = Kms::new(config, *clock, &material.credentials, transport)?;
+        let kek = CheckedKek::current(&kms, config.kms(), &kek::releases(&self.measured)?).await?;
+        let stored = material.encrypted_dek.as_ref().map(|encrypted| encrypted.as_slice());
+        let UnwrappedDek { dek, origin } = UnwrappedDek::ask(self, &kms, &kek, stored).await?;
         let (dek_id, policy) = (dek.id(), *policy.digest());
         let boot_id = BootId::from_random(entropy::random(&**nsm)?);
         let receipt_key = ReceiptKey::generate(&**nsm, boot_id.clone())?;
@@ -109,12 +123,16 @@ impl PolicyLocked {
         let binding = serde_json::to_vec(&binding).map_err(|_| AuditError)?;
         let event = Event::Boot {
             configuration: config.digest(),
+            key_policy: kek.key_policy(),
             dek_id,
-            dek_generated: encrypted_dek.is_some(),
+            dek_generated: matches!(origin, Origin::Generated(_)),
         };
         let chain = Chain::continue_from(material.position, policy);
         let receipt = chain.append(&receipt_key, event, Decision::Allowed, || clock.now())?;
-        let encrypted_dek = encrypted_dek.map(Into::into);
+        let encrypted_dek = match origin {
+            Origin::Stored => None,
+            Origin::Generated(encrypted) | Origin::Moved(encrypted) => Some(encrypted.into()),
+        };
         let booted = Booted { boot_id, policy, dek_id, encrypted_dek, receipt };
         Ok(Life { dek, receipt_key, chain, binding, booted })
     }

@@ -19,12 +19,13 @@ use crate::clock::Clock;
 use crate::config::KmsConfig;
 use crate::platform::Transport;
 
-/// The longest reply that is read, in bytes: a data key's is under 3 KiB.
-const MAX_REPLY: usize = 64 << 10;
+/// The longest reply that is read, in bytes. A data key's is under 3 KiB; a key policy has at most
+/// 32 KiB, each byte of which takes at most 6 in JSON.
+const MAX_REPLY: usize = 256 << 10;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// One TLS connection for each call: there are two in the life of an enclave.
+/// One TLS connection for each call: there are a handful, at the boot.
 pub struct KmsConnector<T> {
     transport: Arc<T>,
     tls: TlsConnector,

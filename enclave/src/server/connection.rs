@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use strongroom_shared::frame::{self, FrameBuffer, FrameError, MAX_WRITE};
 use strongroom_shared::problem::{Code, Problem};
-use strongroom_shared::wire::{EnclaveMessage, HostMessage, PROTOCOL_VERSION, Reply, Request};
+use strongroom_shared::wire::{
+    Call, EnclaveMessage, HostMessage, PROTOCOL_VERSION, Reply, Request,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, mpsc};
+use zeroize::Zeroize as _;
 
 use super::{FRAME_TIMEOUT, Server};
 use crate::platform::Transport;
@@ -87,8 +90,14 @@ async fn next(
     let mut since = None;
     let mut chunk = [0; MAX_WRITE];
     loop {
-        if let Some(body) = buffer.next_frame().map_err(refuse)? {
-            return frame::decode(&body).map(Some).map_err(refuse);
+        if let Some(mut body) = buffer.next_frame().map_err(refuse)? {
+            let message = frame::decode(&body).map_err(refuse)?;
+            if matches!(&message, HostMessage::Request(Request { call: Call::Boot(_), .. })) {
+                // It held the host's credentials, whose own copies are wiped on drop.
+                body.zeroize();
+                chunk.zeroize();
+            }
+            return Ok(Some(message));
         }
         // Between two frames the host may be silent for as long as it likes; within one it may not.
         if first || buffer.is_partial() {

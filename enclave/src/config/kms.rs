@@ -1,0 +1,110 @@
+//! `[kms]`: the KEK, how KMS is reached, and what the KEK's key policy may say.
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde::Deserialize;
+use strongroom_attestation::key_policy::{Changes, Measurements};
+
+use super::{ConfigError, field};
+
+/// Where the DEK comes from.
+pub struct KmsConfig {
+    /// The KEK; the only `KeyId` that is sent and accepted.
+    pub key_arn: KeyArn,
+    /// The KEK that the DEK may still be encrypted under. A boot that finds it so moves it.
+    pub previous_key_arn: Option<KeyArn>,
+    /// What the key policy of either KEK may say.
+    pub key_policy: KekRules,
+    /// The AWS region that calls are signed for.
+    pub region: String,
+    /// The host name that the certificate of KMS must have.
+    pub host: ServerName<'static>,
+    /// The only certificates that its chain may end in.
+    pub tls_roots: Vec<CertificateDer<'static>>,
+}
+
+/// The full ARN of a key, not of an alias: whoever may move an alias could choose the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyArn(String);
+
+/// What a key policy may say besides releasing to this very enclave.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KekRules {
+    /// Whether key admins may change it at all.
+    pub changes: Changes,
+    /// The other measurements that it may name, while an upgrade rolls.
+    #[serde(default)]
+    pub also_releases_to: Vec<Measurements>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKms {
+    key_arn: String,
+    previous_key_arn: Option<String>,
+    key_policy: KekRules,
+    region: String,
+    host: String,
+    tls_roots: String,
+}
+
+impl KeyArn {
+    /// `arn:PARTITION:kms:REGION:ACCOUNT:key/ID` (AWS General Reference, ARNs) of a key in `region`;
+    /// `None` for anything else.
+    fn parse(text: String, region: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let ["arn", partition, "kms", in_region, account, resource] = parts.as_slice() else {
+            return None;
+        };
+        let id = resource.strip_prefix("key/")?;
+        let is_name = |text: &str| {
+            let name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            !text.is_empty() && text.chars().all(name)
+        };
+        let is_account = account.len() == 12 && account.chars().all(|c| c.is_ascii_digit());
+        let is_key = is_name(partition) && *in_region == region && is_account && is_name(id);
+        is_key.then_some(Self(text))
+    }
+
+    /// The ARN in full.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl KmsConfig {
+    pub(super) fn parse(raw: RawKms) -> Result<Self, ConfigError> {
+        let RawKms { key_arn, previous_key_arn, key_policy, region, host, tls_roots } = raw;
+        let arn = |name, text| {
+            KeyArn::parse(text, &region)
+                .ok_or_else(|| field(name, "the full ARN of a key in kms.region, not an alias"))
+        };
+        let key_arn = arn("kms.key_arn", key_arn)?;
+        let previous_key_arn =
+            previous_key_arn.map(|text| arn("kms.previous_key_arn", text)).transpose()?;
+        if previous_key_arn.as_ref() == Some(&key_arn) {
+            return Err(field("kms.previous_key_arn", "another key than kms.key_arn"));
+        }
+        if key_policy.also_releases_to.iter().any(is_open) {
+            // A register of zeros is one that nobody measured, or an image in debug mode.
+            return Err(field("kms.key_policy.also_releases_to", "registers that are not zero"));
+        }
+        let host = ServerName::try_from(host)
+            .ok()
+            .filter(|name| matches!(name, ServerName::DnsName(_)))
+            .ok_or_else(|| field("kms.host", "a DNS name"))?;
+        let tls_roots: Vec<_> = CertificateDer::pem_slice_iter(tls_roots.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|_| field("kms.tls_roots", "PEM certificates"))?;
+        if tls_roots.is_empty() {
+            return Err(field("kms.tls_roots", "at least one PEM certificate"));
+        }
+        Ok(Self { key_arn, previous_key_arn, key_policy, region, host, tls_roots })
+    }
+}
+
+fn is_open(measurements: &Measurements) -> bool {
+    let Measurements { pcr0, pcr16, pcr17 } = measurements;
+    [pcr0, pcr16, pcr17].into_iter().any(|pcr| pcr.is_zero())
+}
