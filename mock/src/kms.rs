@@ -2,25 +2,30 @@
 //! `CiphertextForRecipient`, over the wire protocol of the real one.
 //!
 //! What it does as the real one does:
-//! - AWS JSON 1.1 over TLS: `Encrypt`, `Decrypt`, `GenerateDataKey`, `DescribeKey`, `GetKeyPolicy`,
-//!   `ListGrants`; errors in the same shapes;
+//! - each request is signed with AWS Signature Version 4 by a role that has credentials here
+//!   ([`identity`]), and nothing of it is read before its signature is verified;
+//! - AWS JSON 1.1 over TLS, with errors in the same shapes;
 //! - an attestation document in `Recipient` is verified in full, under the root of the mock PKI, and
 //!   may be five minutes old at most; what it says is held against the conditions of the key policy;
 //! - an attested reply carries the plaintext only as `CiphertextForRecipient`, in BER with indefinite
 //!   lengths ([`cms`]);
 //! - the encryption context is authenticated, and replies name the key by its full ARN.
 //!
-//! What it does not do: **the SigV4 signature of a request is not verified**, so every caller is the
-//! same unknown one, and the `Principal` of a statement (which must be there) is not evaluated. There
-//! are no grants, aliases or IAM policies, keys do not rotate, and nothing is rate-limited.
+//! What it does not do: there are no IAM policies (what a key policy leaves to IAM is allowed), no
+//! sessions of roles (a role signs with credentials of its own, and they do not expire), no aliases, and
+//! nothing is rate-limited.
 
 mod attested;
 mod blob;
+pub mod client;
 pub mod cms;
 mod error;
+mod grants;
+pub mod identity;
 mod operations;
 pub mod policy;
 pub mod server;
+mod sigv4;
 mod state;
 mod tls;
 
@@ -29,11 +34,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use http::{Method, request::Parts};
 use rustls_pki_types::UnixTime;
+use serde_json::Value;
 use strongroom_attestation::verify::TrustAnchor;
 use thiserror::Error;
 
 use crate::pki::PkiError;
+use error::ApiError;
+use identity::Identities;
 pub use policy::{KeyPolicy, PolicyError};
 pub use state::KeyArn;
 
@@ -62,6 +71,18 @@ pub enum KmsError {
     /// A DNS name cannot stand in a certificate.
     #[error("dns name: expected letters, digits, dashes and dots")]
     DnsName,
+    /// A role is not named as roles are.
+    #[error("role name: expected 1 to 64 letters, digits and characters of `+=,.@_-`")]
+    RoleName,
+    /// A role is there already.
+    #[error("role name: expected one that does not exist yet")]
+    RoleExists,
+    /// No role has this ARN.
+    #[error("role arn: expected that of a role which this kms knows")]
+    NoRole,
+    /// A request could not be signed.
+    #[error("the request could not be signed")]
+    Sign,
     /// A key policy is refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -83,10 +104,18 @@ pub struct Initialized {
     pub key_arn: KeyArn,
     /// The certificate (PEM) that a client of the server must trust.
     pub ca: PathBuf,
+    /// The ARN of the role of the enclave's instance.
+    pub enclave_role: String,
+    /// The ARN of the role of key administrators.
+    pub admin_role: String,
+    /// The enclave role's credentials, in the file format that AWS clients share; mode 0600.
+    pub enclave_credentials: PathBuf,
+    /// The admin role's, in the same format.
+    pub admin_credentials: PathBuf,
 }
 
 /// Makes in `dir` what is absent: a key with its policy, which lets nobody use it until
-/// [`set_policy`]; a CA; a server certificate for `localhost` and `dns_name`.
+/// [`set_policy`]; two roles with credentials; a CA; a server certificate for `localhost` and `dns_name`.
 ///
 /// What is there already stays, and so does its region.
 ///
@@ -95,8 +124,18 @@ pub struct Initialized {
 pub fn init(dir: &Path, region: &str, dns_name: Option<&str>) -> Result<Initialized, KmsError> {
     std::fs::create_dir_all(dir).map_err(io_error(dir))?;
     let key_arn = state::State::init(dir, region)?;
+    // The region of the key that is there, which need not be `region`.
+    let key_region = key_arn.as_str().split(':').nth(3).unwrap_or_default();
+    let [enclave, admin] = identity::init(dir, key_region, key_arn.account())?;
     let ca = tls::init(dir, dns_name)?;
-    Ok(Initialized { key_arn, ca })
+    Ok(Initialized {
+        key_arn,
+        ca,
+        enclave_role: enclave.arn,
+        admin_role: admin.arn,
+        enclave_credentials: enclave.credentials,
+        admin_credentials: admin.credentials,
+    })
 }
 
 /// Replaces the policy of the key in `dir`. A server that runs there uses it from its next request on.
@@ -116,7 +155,7 @@ pub struct LocalKms {
 /// An answer: an HTTP status, and a JSON body in the shape of AWS.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// 200, 400, 500.
+    /// 200, 400, 404, 500.
     pub status: u16,
     /// JSON. May hold a plaintext key: not for logs.
     pub body: Vec<u8>,
@@ -129,17 +168,19 @@ impl LocalKms {
     /// When its state cannot be read.
     pub fn open(dir: &Path, anchor: TrustAnchor) -> Result<Self, KmsError> {
         state::State::load(dir)?;
+        identity::Identities::load(dir)?;
         Ok(Self { dir: dir.to_owned(), anchor })
     }
 
-    /// Answers one request: `target` is the `X-Amz-Target` header, for example
-    /// `TrentService.Decrypt`; `now` is what the age of documents is measured against.
+    /// Answers one request, of which `body` is the body as it arrived; `now` is what the age of its
+    /// signature and of its document are measured against.
     ///
-    /// The state is read anew each time. Blocks for as long as RSA and a small file take.
-    pub fn handle(&self, target: &str, body: &[u8], now: UnixTime) -> Reply {
-        let result = operations::answer(self, target, body, now);
-        let operation = operations::name(target).unwrap_or("unknown");
-        match result {
+    /// The signature is verified first, always. State and roles are read anew each time. Blocks for as
+    /// long as RSA and small files take.
+    pub fn handle(&self, parts: &Parts, body: &[u8], now: UnixTime) -> Reply {
+        let target = parts.headers.get(sigv4::X_AMZ_TARGET).and_then(|target| target.to_str().ok());
+        let operation = target.and_then(operations::name).unwrap_or("unknown");
+        match self.answer(parts, target.unwrap_or_default(), body, now) {
             Ok(body) => {
                 tracing::info!(operation, status = 200, "answered");
                 Reply { status: 200, body: body.to_string().into_bytes() }
@@ -151,6 +192,23 @@ impl LocalKms {
                 reply
             }
         }
+    }
+
+    fn answer(
+        &self,
+        parts: &Parts,
+        target: &str,
+        body: &[u8],
+        now: UnixTime,
+    ) -> Result<Value, ApiError> {
+        // The query is under no signature that is verified here.
+        let (path, query) = (parts.uri.path(), parts.uri.query());
+        if parts.method != Method::POST || path != "/" || query.is_some() {
+            return Err(ApiError::NotServed);
+        }
+        let identities = Identities::load(&self.dir)?;
+        let caller = sigv4::verify(parts, body, &identities, now)?;
+        operations::answer(self, &caller, target, body, now)
     }
 }
 

@@ -7,13 +7,13 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 use serde_json::{Value, json};
-use strongroom_mock::pki::MockPki;
+use strongroom_mock::{kms::client::Client, pki::MockPki};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_strongroom-local-kms"))
@@ -31,6 +31,10 @@ fn init(dir: &Path, dns_name: &str) -> Value {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn client(dir: &Path, role: &Value) -> Client {
+    Client::new(&dir.join("kms"), role.as_str().unwrap()).unwrap()
 }
 
 /// Kills the server when a test fails.
@@ -70,12 +74,32 @@ impl Server {
         panic!("the server did not stop");
     }
 
-    /// Sends a request to the server as `name`; gives status line and headers, and the body.
+    /// Sends an operation that `client` signs to the server as `name`; gives status line and headers, and
+    /// the body.
     fn post(
         &self,
         ca: &Path,
         name: &str,
-        target: &str,
+        client: &Client,
+        operation: &str,
+        body: &str,
+    ) -> std::io::Result<(String, Value)> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = UnixTime::since_unix_epoch(now);
+        let request = client.request(operation, body.as_bytes(), now).unwrap();
+        let mut head = String::from("POST / HTTP/1.1\r\n");
+        for (name, value) in request.headers() {
+            head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+        }
+        self.send(ca, name, &head, body)
+    }
+
+    /// Sends a request with this head, to which length and end are added.
+    fn send(
+        &self,
+        ca: &Path,
+        name: &str,
+        head: &str,
         body: &str,
     ) -> std::io::Result<(String, Value)> {
         let mut roots = RootCertStore::empty();
@@ -91,11 +115,7 @@ impl Server {
         let mut stream =
             StreamOwned::new(connection, TcpStream::connect(("127.0.0.1", self.port))?);
         let length = body.len();
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: {target}\r\nConnection: close\r\n\
-             Content-Type: application/x-amz-json-1.1\r\nContent-Length: {length}\r\n\r\n{body}"
-        )?;
+        write!(stream, "{head}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}")?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply)?;
         let (head, body) = reply.split_once("\r\n\r\n").unwrap();
@@ -123,26 +143,97 @@ fn it_initializes_once_serves_over_tls_and_stops_with_its_parent() {
     init(dir.path(), "kms.test");
 
     let ca = dir.path().join("kms/ca.pem");
-    assert_eq!(made.get("ca").unwrap().as_str().unwrap(), ca.to_str().unwrap());
-    let request = json!({"KeyId": made.get("key_arn").unwrap()}).to_string();
+    assert_eq!(made["ca"].as_str().unwrap(), ca.to_str().unwrap());
+    for role in ["enclave", "admin"] {
+        let file = made[format!("{role}_credentials")].as_str().unwrap();
+        assert!(std::fs::read_to_string(file).unwrap().starts_with("[default]\n"));
+    }
+    let request = json!({"KeyId": made["key_arn"]}).to_string();
 
     let mut server = Server::start(dir.path());
+    let caller = client(dir.path(), &made["enclave_role"]);
     for name in ["localhost", "kms.test"] {
-        let (head, body) = server.post(&ca, name, "TrentService.DescribeKey", &request).unwrap();
+        let (head, body) = server.post(&ca, name, &caller, "DescribeKey", &request).unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
         assert!(head.contains("application/x-amz-json-1.1"), "{head}");
         assert_eq!(body.pointer("/KeyMetadata/Arn"), made.get("key_arn"));
     }
-    assert!(server.post(&ca, "elsewhere.test", "TrentService.DescribeKey", &request).is_err());
+    assert!(server.post(&ca, "elsewhere.test", &caller, "DescribeKey", &request).is_err());
     let foreign = dir.path().join("nsm/root.pem");
-    assert!(server.post(&foreign, "localhost", "TrentService.DescribeKey", &request).is_err());
+    assert!(server.post(&foreign, "localhost", &caller, "DescribeKey", &request).is_err());
 
-    let (head, body) = server.post(&ca, "localhost", "TrentService.Decrypt", "{}").unwrap();
+    let (head, body) = server.post(&ca, "localhost", &caller, "Decrypt", "{}").unwrap();
     assert!(head.starts_with("HTTP/1.1 400"), "{head}");
-    assert_eq!(body.get("__type").unwrap(), "SerializationException");
+    assert_eq!(body["__type"], "SerializationException");
 
     drop(server.child.stdin.take());
     assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn what_no_role_signed_is_not_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = init(dir.path(), "localhost");
+    let ca = dir.path().join("kms/ca.pem");
+    let server = Server::start(dir.path());
+    let unsigned = |line: &str| {
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: TrentService.Encrypt\r\n");
+        server.send(&ca, "localhost", &head, "not json").unwrap()
+    };
+    let (head, body) = unsigned("POST /");
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+    assert_eq!(
+        body,
+        json!({
+            "__type": "MissingAuthenticationTokenException",
+            "message": "Request is missing Authentication Token",
+        })
+    );
+    for line in ["GET /", "POST /keys", "POST /?Action=Decrypt", "POST /?X-Amz-Signature=00"] {
+        let (head, body) = unsigned(line);
+        assert!(head.starts_with("HTTP/1.1 404"), "{line}: {head}");
+        assert_eq!(body["__type"], "UnknownOperationException", "{line}");
+    }
+
+    // Of another KMS: the same ARN, another secret.
+    let other = tempfile::tempdir().unwrap();
+    let stranger = client(other.path(), &init(other.path(), "localhost")["enclave_role"]);
+    let request = json!({"KeyId": made["key_arn"]}).to_string();
+    let (head, body) = server.post(&ca, "localhost", &stranger, "DescribeKey", &request).unwrap();
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+    assert_eq!(body["__type"], "UnrecognizedClientException");
+}
+
+#[test]
+fn a_role_that_is_added_while_it_runs_may_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = init(dir.path(), "localhost");
+    let ca = dir.path().join("kms/ca.pem");
+    let server = Server::start(dir.path());
+    let add = |arguments: &[&str]| {
+        let mut command = program();
+        command.arg("add-role").args(arguments).arg("--dir").arg(dir.path().join("kms"));
+        command.output().unwrap()
+    };
+    let output = add(&["--name", "engine", "--temporary"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let role: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(role["arn"], "arn:aws:iam::111122223333:role/engine");
+    assert_eq!(role["access_key_id"].as_str().unwrap().len(), 20);
+    assert_eq!(role["secret_access_key"].as_str().unwrap().len(), 40);
+    assert!(role["session_token"].is_string());
+
+    let request = json!({"KeyId": made["key_arn"]}).to_string();
+    let engine = client(dir.path(), &role["arn"]);
+    let (head, _) = server.post(&ca, "localhost", &engine, "DescribeKey", &request).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+
+    let output = add(&["--name", "permanent"]);
+    let role: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(role.get("session_token"), None);
+    assert!(!add(&["--name", "engine"]).status.success(), "a name is given once");
+    assert!(!add(&["--name", "no/name"]).status.success());
 }
 
 #[test]
@@ -151,10 +242,10 @@ fn a_policy_that_is_set_while_it_runs_is_used() {
     let made = init(dir.path(), "localhost");
     let ca = dir.path().join("kms/ca.pem");
     let server = Server::start(dir.path());
-    let request = json!({"KeyId": made.get("key_arn").unwrap(), "NumberOfBytes": 16}).to_string();
-    let generate =
-        || server.post(&ca, "localhost", "TrentService.GenerateDataKey", &request).unwrap();
-    assert_eq!(generate().1.get("__type").unwrap(), "AccessDeniedException");
+    let caller = client(dir.path(), &made["enclave_role"]);
+    let request = json!({"KeyId": made["key_arn"], "NumberOfBytes": 16}).to_string();
+    let generate = || server.post(&ca, "localhost", &caller, "GenerateDataKey", &request).unwrap();
+    assert_eq!(generate().1["__type"], "AccessDeniedException");
 
     let policy = dir.path().join("policy.json");
     let statement =

@@ -1,28 +1,33 @@
 //! A small exchange in one process: principals, policy, PKI, local KMS, and enclaves of it.
 
+mod kek;
+mod policy;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use strongroom_attestation::measure::extend_from_zero;
+use strongroom_attestation::key_policy::Changes;
 use strongroom_enclave::boot::Measured;
 use strongroom_enclave::server::Server;
 use strongroom_mock::kms::{self, LocalKms};
-use strongroom_mock::nsm::{MockNsm, image_measurements};
+use strongroom_mock::nsm::MockNsm;
 use strongroom_mock::pki::MockPki;
 use strongroom_mock::transport::UnixTransport;
 use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::{Envelope, PayloadType};
-use strongroom_shared::wire::{BootMaterial, Booted, Call, Credentials, Reply, SealedKey};
+use strongroom_shared::wire::{BootMaterial, Booted, Call, Reply, SealedKey};
 use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixListener};
 
 use crate::host::Host;
 use crate::principal::{self, Principal};
-use crate::transaction::USDT;
+
+pub use kek::Kek;
 
 /// The label that the true image is measured from.
 pub const IMAGE: &str = "the reviewed image";
@@ -43,10 +48,12 @@ pub struct World {
     dir: TempDir,
     principals: BTreeMap<&'static str, Principal>,
     kms_address: SocketAddr,
-    key_arn: String,
+    made: kms::Initialized,
     sockets: AtomicU32,
     /// The policy, to be changed before it is signed.
     pub policy: Value,
+    /// The `[kms]` of the measured configuration, to be changed before an enclave starts.
+    pub kek: Kek,
 }
 
 /// An enclave that runs, and where its host finds it.
@@ -84,9 +91,14 @@ impl World {
         tokio::spawn(server.run(std::future::pending()));
         let principals: BTreeMap<_, _> =
             PRINCIPALS.iter().map(|id| (*id, Principal::new(id))).collect();
-        let policy = policy(&principals);
-        let key_arn = made.key_arn.as_str().to_owned();
-        Self { dir, principals, kms_address, key_arn, sockets: AtomicU32::new(0), policy }
+        let policy = policy::of(&principals);
+        let kek = Kek {
+            key_arn: made.key_arn.as_str().to_owned(),
+            previous_key_arn: None,
+            changes: Changes::BreakGlass,
+            also_releases_to: Vec::new(),
+        };
+        Self { dir, principals, kms_address, made, sockets: AtomicU32::new(0), policy, kek }
     }
 
     /// A world whose KMS releases to the true image under its configuration and policy.
@@ -99,12 +111,6 @@ impl World {
     /// The principal of that name.
     pub fn principal(&self, id: &str) -> &Principal {
         &self.principals[id]
-    }
-
-    /// The KMS, asked directly: what somebody can do who has AWS credentials.
-    pub fn kms(&self) -> LocalKms {
-        let pki = MockPki::load(&self.dir.path().join("nsm")).unwrap();
-        LocalKms::open(&self.dir.path().join("kms"), pki.trust_anchor().unwrap()).unwrap()
     }
 
     /// Where the KMS keeps its state and its certificates.
@@ -120,33 +126,6 @@ impl World {
     /// Where the true KMS listens.
     pub fn kms_address(&self) -> SocketAddr {
         self.kms_address
-    }
-
-    /// The KEK.
-    pub fn key_arn(&self) -> &str {
-        &self.key_arn
-    }
-
-    /// The measured configuration.
-    pub fn configuration(&self) -> Vec<u8> {
-        let ca = std::fs::read_to_string(self.dir.path().join("kms/ca.pem")).unwrap();
-        let admins: String = ["policy-admin-1", "policy-admin-2", "policy-admin-3"]
-            .iter()
-            .map(|id| {
-                let key = serde_json::to_value(self.principal(id).public()).unwrap();
-                format!(
-                    "  {{ id = \"{id}\", key = {{ type = \"ed25519\", public = {} }} }},\n",
-                    key["public"]
-                )
-            })
-            .collect();
-        format!(
-            "version = 1\ndeployment = \"test\"\n\n[kms]\nkey_arn = \"{}\"\n\
-             region = \"eu-central-1\"\nhost = \"localhost\"\ntls_roots = \"\"\"\n{ca}\"\"\"\n\n\
-             [policy_admins]\nthreshold = 2\nkeys = [\n{admins}]\n",
-            self.key_arn
-        )
-        .into_bytes()
     }
 
     /// The policy's exact bytes.
@@ -168,33 +147,6 @@ impl World {
     pub fn by_admins(&self, payload_type: PayloadType, payload: Vec<u8>) -> Envelope {
         let admins = [self.principal("policy-admin-1"), self.principal("policy-admin-2")];
         principal::envelope(payload_type, payload, &admins)
-    }
-
-    /// Has KMS release to `image` with this configuration and this policy, and to nothing else.
-    pub fn release_to(&self, image: &str) {
-        self.set_key_policy(vec![self.attested_statement(image)]);
-    }
-
-    /// The statement of the key policy that releases to an image, a configuration and a policy.
-    pub fn attested_statement(&self, image: &str) -> Value {
-        let [pcr0, ..] = image_measurements(image);
-        json!({
-            "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Condition": {"StringEqualsIgnoreCase": {
-                "kms:RecipientAttestation:ImageSha384": pcr0.to_string(),
-                "kms:RecipientAttestation:PCR16":
-                    extend_from_zero(&self.configuration()).to_string(),
-                "kms:RecipientAttestation:PCR17":
-                    extend_from_zero(&self.policy_bytes()).to_string(),
-            }}
-        })
-    }
-
-    /// Replaces the statements of the KEK's policy.
-    pub fn set_key_policy(&self, statements: Vec<Value>) {
-        let policy = json!({"Version": "2012-10-17", "Statement": statements});
-        kms::set_policy(&self.dir.path().join("kms"), &policy.to_string()).unwrap();
     }
 
     /// Starts the true image with an honest relay.
@@ -235,11 +187,7 @@ impl World {
     pub fn material(&self, encrypted_dek: Option<Vec<u8>>) -> BootMaterial {
         BootMaterial {
             policy: principal::bytes(&self.policy_envelope()).into(),
-            credentials: Credentials {
-                access_key_id: "AKIDEXAMPLE".into(),
-                secret_access_key: "not-a-secret".into(),
-                session_token: None,
-            },
+            credentials: self.credentials(),
             encrypted_dek: encrypted_dek.map(Into::into),
             position: None,
         }
@@ -322,7 +270,7 @@ pub async fn boot(host: &mut Host, material: BootMaterial) -> Booted {
 
 /// So many seconds from now, in the spelling of intents.
 pub fn expires_in(seconds: u64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     strongroom_shared::time::UtcSeconds::new(now.as_secs() + seconds).to_string()
 }
 
@@ -333,43 +281,4 @@ async fn relay_to(listener: UnixListener, target: SocketAddr) {
             tokio::io::copy_bidirectional(&mut stream, &mut kms).await
         });
     }
-}
-
-fn policy(principals: &BTreeMap<&'static str, Principal>) -> Value {
-    let entry =
-        |id: &str, role: &str| json!({"id": id, "role": role, "key": principals[id].public()});
-    let fees = |chain: u64| {
-        json!({
-            "chain": chain, "max_gas_limit": 200_000,
-            "max_fee_per_gas": "100000000000", "max_fee": "10000000000000000",
-        })
-    };
-    json!({
-        "version": 1, "sequence": 1, "previous": null,
-        "not_after": expires_in(86_400), "provisioning": true,
-        "principals": [
-            entry("sweep-engine", "engine"), entry("withdraw-engine", "engine"),
-            entry("rule", "decision"), entry("risk", "decision"), entry("compliance", "decision"),
-        ],
-        "assets": [
-            {"id": "eth", "symbol": "ETH", "chain": 1, "decimals": 18},
-            {"id": "usdt", "symbol": "USDT", "chain": 1, "contract": USDT, "decimals": 6},
-        ],
-        "wallets": [
-            {
-                "id": "deposits-eth", "tier": "deposit", "callers": ["sweep-engine"],
-                "chains": [1], "paths": ["m/44'/60'/0'/0/*"], "max_intent_seconds": 3600,
-                "transfers": [
-                    {"id": "sweep", "assets": ["eth", "usdt"], "to": [{"wallet": "hot-eth"}]},
-                ],
-                "fees": [fees(1)],
-            },
-            {
-                "id": "hot-eth", "tier": "hot", "callers": ["withdraw-engine"],
-                "chains": [1], "paths": ["m/44'/60'/0'/0/0"], "max_intent_seconds": 3600,
-                "transfers": [{"id": "withdraw", "assets": ["eth", "usdt"], "to": ["any"]}],
-                "fees": [fees(1)],
-            },
-        ],
-    })
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use strongroom_attestation::UnixTime;
 use strongroom_host_proxy::store::Store;
 use strongroom_mock::kms::LocalKms;
+use strongroom_mock::kms::client::Client;
 use strongroom_mock::pki::MockPki;
 use strongroom_shared::encoding::Base64;
 use strongroom_shared::wire::SealedKey;
@@ -32,9 +33,11 @@ fn hkdf(secret: &[u8], info: &[u8]) -> Vec<u8> {
 fn decrypt_dek(environment: &Environment, encrypted: Vec<u8>) -> Vec<u8> {
     let dir = environment.dir();
     let (kms, nsm) = (dir.join("mock/kms"), dir.join("mock/nsm"));
+    let made = strongroom_mock::kms::init(&kms, "eu-central-1", None).unwrap();
     let open = json!({
         "Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*",
+            "Effect": "Allow", "Principal": {"AWS": made.admin_role}, "Action": "kms:*",
+            "Resource": "*",
         }],
     });
     let key_arn = strongroom_mock::kms::set_policy(&kms, &open.to_string()).unwrap();
@@ -52,12 +55,11 @@ fn decrypt_dek(environment: &Environment, encrypted: Vec<u8>) -> Vec<u8> {
         },
     });
     let anchor = MockPki::load(&nsm).unwrap().trust_anchor().unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let reply = LocalKms::open(&kms, anchor).unwrap().handle(
-        "TrentService.Decrypt",
-        request.to_string().as_bytes(),
-        UnixTime::since_unix_epoch(Duration::from_secs(now)),
-    );
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = UnixTime::since_unix_epoch(now);
+    let local = LocalKms::open(&kms, anchor).unwrap();
+    let admin = Client::new(&kms, &made.admin_role).unwrap();
+    let reply = admin.ask(&local, "Decrypt", &request, now).unwrap();
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     let reply: Value = serde_json::from_slice(&reply.body).unwrap();
     Base64::parse(reply["Plaintext"].as_str().unwrap()).unwrap().0

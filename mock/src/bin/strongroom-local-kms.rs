@@ -10,16 +10,21 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use strongroom_attestation::verify::{TrustAnchor, TrustAnchorError};
-use strongroom_mock::kms::{self, KmsError, LocalKms, server::Server};
+use strongroom_mock::kms::{
+    self, KmsError, LocalKms,
+    identity::{self, Identity},
+    server::Server,
+};
 use strongroom_mock::stop::Stop;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 /// A local AWS KMS for development and tests. Not for secrets of value.
 ///
-/// It speaks the protocol of the real one (AWS JSON 1.1 over TLS) to stock AWS clients, verifies
-/// attestation documents of a mock NSM, evaluates attestation conditions of key policies, and answers
-/// attested requests with CiphertextForRecipient only. It does not verify SigV4: any credentials do.
+/// It speaks the protocol of the real one (AWS JSON 1.1 over TLS) to stock AWS clients, verifies the
+/// AWS Signature Version 4 of each request, verifies attestation documents of a mock NSM, evaluates
+/// key policies with their principals and attestation conditions, and answers attested requests with
+/// CiphertextForRecipient only.
 ///
 /// A first time:
 ///
@@ -29,9 +34,12 @@ use tracing_subscriber::EnvFilter;
 ///
 ///   strongroom-local-kms serve --dir kms --mock-nsm-root nsm/root.pem --listen 127.0.0.1:8443
 ///
-/// Point a client at https://localhost:8443, let it trust kms/ca.pem, and give it any credentials:
+/// Point a client at https://localhost:8443, let it trust kms/ca.pem, and give it the credentials of a
+/// role that init or add-role made, and the region of the key:
 ///
-///   AWS_CA_BUNDLE=kms/ca.pem aws kms describe-key --key-id ARN --endpoint-url https://localhost:8443
+///   export AWS_CA_BUNDLE=kms/ca.pem AWS_DEFAULT_REGION=eu-central-1
+///   export AWS_SHARED_CREDENTIALS_FILE=kms/strongroom-key-admin.credentials
+///   aws kms describe-key --key-id ARN --endpoint-url https://localhost:8443
 ///
 /// Logs go to stderr; RUST_LOG sets the level, for example RUST_LOG=debug.
 #[derive(Parser)]
@@ -43,31 +51,38 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make what is absent: a key, a CA, a server certificate. Prints {"key_arn": …, "ca": …}.
+    /// Make what is absent: a key, two roles, a CA, a server certificate. Prints one line of JSON.
     ///
+    /// Its members are key_arn, ca, enclave_role, admin_role, enclave_credentials, admin_credentials.
+    /// The roles are ARNs; the credentials are files (mode 0600) in the format that AWS clients share.
     /// The key's first policy lets everybody look at it and nobody use it: see set-policy. What is
     /// there already stays; a server certificate that lacks the DNS name is issued anew.
     Init(Init),
     /// Replace the key policy. A running server uses it from the next request on.
     ///
-    /// A policy that lets one image use the key, and nobody without it:
+    /// A policy that lets one role use the key from one image, and nobody without it:
     ///
     ///   {"Version": "2012-10-17", "Statement": [{
-    ///     "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*",
+    ///     "Effect": "Allow", "Principal": {"AWS": "ARN of the role"}, "Resource": "*",
     ///     "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
     ///     "Condition": {"StringEqualsIgnoreCase": {
-    ///       "kms:RecipientAttestation:ImageSha384": "<pcr0>",
-    ///       "kms:RecipientAttestation:PCR16": "<configuration>",
-    ///       "kms:RecipientAttestation:PCR17": "<policy>"}}}]}
+    ///       "kms:RecipientAttestation:ImageSha384": "PCR0 in hex",
+    ///       "kms:RecipientAttestation:PCR16": "PCR16 in hex",
+    ///       "kms:RecipientAttestation:PCR17": "PCR17 in hex"}}}]}
     #[command(verbatim_doc_comment)]
     SetPolicy(SetPolicy),
+    /// Add a role with credentials of its own. A running server knows it from the next request on.
+    ///
+    /// Prints one line of JSON: arn, access_key_id, secret_access_key, and with --temporary session_token.
+    AddRole(AddRole),
     /// Serve over HTTPS until SIGTERM or SIGINT. Says on stderr where, when it is ready.
     Serve(Serve),
 }
 
 #[derive(Args)]
 struct Init {
-    /// Folder for state.json, ca.pem, ca.key, server.pem and server.key; made when absent.
+    /// Folder for state.json, identities.json, the two roles' .credentials files, ca.pem, ca.key,
+    /// server.pem and server.key; made when absent.
     #[arg(long)]
     dir: PathBuf,
     /// Root certificate (PEM) of the mock NSM; looked at now, so that `serve` does not fail later.
@@ -89,6 +104,19 @@ struct SetPolicy {
     /// The key policy, JSON in the shape of AWS.
     #[arg(long, value_name = "FILE")]
     key_policy: PathBuf,
+}
+
+#[derive(Args)]
+struct AddRole {
+    /// Folder that `init` made.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The last part of the role's ARN.
+    #[arg(long)]
+    name: String,
+    /// Credentials with a session token. They do not expire.
+    #[arg(long)]
+    temporary: bool,
 }
 
 #[derive(Args)]
@@ -145,12 +173,32 @@ fn run(command: Command) -> Result<(), CliError> {
                 trust_anchor(&path)?;
             }
             let made = kms::init(&dir, &region, dns_name.as_deref())?;
-            let line = json!({"key_arn": made.key_arn, "ca": made.ca});
+            let line = json!({
+                "key_arn": made.key_arn,
+                "ca": made.ca,
+                "enclave_role": made.enclave_role,
+                "admin_role": made.admin_role,
+                "enclave_credentials": made.enclave_credentials,
+                "admin_credentials": made.admin_credentials,
+            });
             writeln!(io::stdout(), "{line}")?;
             Ok(())
         }
         Command::SetPolicy(SetPolicy { dir, key_policy }) => {
             kms::set_policy(&dir, &read(&key_policy)?)?;
+            Ok(())
+        }
+        Command::AddRole(AddRole { dir, name, temporary }) => {
+            let Identity { arn, credentials } = identity::add_role(&dir, &name, temporary)?;
+            let mut line = json!({
+                "arn": arn,
+                "access_key_id": credentials.access_key_id,
+                "secret_access_key": credentials.secret_access_key.expose(),
+            });
+            if let (Some(token), Some(line)) = (&credentials.session_token, line.as_object_mut()) {
+                line.insert("session_token".to_owned(), token.expose().into());
+            }
+            writeln!(io::stdout(), "{line}")?;
             Ok(())
         }
         Command::Serve(arguments) => {

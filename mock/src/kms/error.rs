@@ -3,29 +3,51 @@
 use serde_json::json;
 use thiserror::Error;
 
-use super::{KmsError, Reply, state::KeyArn};
+use super::{KmsError, PolicyError, Reply, sigv4::AuthenticationError, state::KeyArn};
 
-/// A request is refused. The messages are ours, and never hold what the caller sent.
+/// A request is refused. The messages never hold what the caller sent.
 #[derive(Debug, Error)]
 pub(super) enum ApiError {
+    /// Another method or path than `POST /`.
+    #[error("expected POST /")]
+    NotServed,
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
     #[error(
-        "User: arn:aws:iam::{}:role/unverified is not authorized to perform: {action} on resource: \
-         {arn} {}",
-        arn.account(),
+        "User: {caller} is not authorized to perform: {action} on resource: {resource} {}",
         if *explicit {
             "with an explicit deny in a resource-based policy".to_owned()
         } else {
             format!("because no resource-based policy allows the {action} action")
         }
     )]
-    AccessDenied { action: &'static str, arn: KeyArn, explicit: bool },
-    /// Also for a wrong encryption context; the real message is empty.
+    AccessDenied { caller: String, action: &'static str, resource: String, explicit: bool },
+    /// Also for a wrong encryption context. The text is for the log: the real one has none.
     #[error("the ciphertext is not of this key and encryption context")]
     InvalidCiphertext,
     #[error("the key id names another key than the ciphertext")]
     IncorrectKey,
     #[error("the key does not exist")]
     NotFound,
+    /// Something of a key.
+    #[error("{0}")]
+    NoSuch(&'static str),
+    #[error("{0} is disabled.")]
+    Disabled(KeyArn),
+    #[error("{0} is pending deletion.")]
+    PendingDeletion(KeyArn),
+    #[error("{0} is not pending deletion.")]
+    NotPendingDeletion(KeyArn),
+    #[error("{0}")]
+    MalformedPolicy(String),
+    #[error("{0}")]
+    LimitExceeded(String),
+    #[error("{0}")]
+    InvalidArn(&'static str),
+    #[error("marker: expected one that the last answer gave")]
+    InvalidMarker,
+    #[error("The request would have succeeded, but the DryRun option is set.")]
+    DryRun,
     #[error("{0}")]
     Validation(String),
     #[error("{0}")]
@@ -44,13 +66,21 @@ impl ApiError {
     /// The type that the SDKs match on.
     pub(super) fn kind(&self) -> &'static str {
         match self {
+            Self::NotServed | Self::UnknownOperation => "UnknownOperationException",
+            Self::Authentication(error) => error.kind(),
             Self::AccessDenied { .. } => "AccessDeniedException",
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::IncorrectKey => "IncorrectKeyException",
-            Self::NotFound => "NotFoundException",
+            Self::NotFound | Self::NoSuch(_) => "NotFoundException",
+            Self::Disabled(_) => "DisabledException",
+            Self::PendingDeletion(_) | Self::NotPendingDeletion(_) => "KMSInvalidStateException",
+            Self::MalformedPolicy(_) => "MalformedPolicyDocumentException",
+            Self::LimitExceeded(_) => "LimitExceededException",
+            Self::InvalidArn(_) => "InvalidArnException",
+            Self::InvalidMarker => "InvalidMarkerException",
+            Self::DryRun => "DryRunOperationException",
             Self::Validation(_) => "ValidationException",
             Self::Unsupported(_) => "UnsupportedOperationException",
-            Self::UnknownOperation => "UnknownOperationException",
             Self::Serialization => "SerializationException",
             Self::Internal(_) | Self::Crypto => "KMSInternalException",
         }
@@ -59,7 +89,21 @@ impl ApiError {
     /// As the real KMS: some types spell `message`, most of them `Message`.
     pub(super) fn reply(&self) -> Reply {
         let body = match self {
-            Self::InvalidCiphertext | Self::IncorrectKey | Self::NotFound | Self::Validation(_) => {
+            // The real one says no more either.
+            Self::InvalidCiphertext => json!({"__type": self.kind()}),
+            Self::Authentication(_)
+            | Self::IncorrectKey
+            | Self::NotFound
+            | Self::NoSuch(_)
+            | Self::Disabled(_)
+            | Self::PendingDeletion(_)
+            | Self::NotPendingDeletion(_)
+            | Self::MalformedPolicy(_)
+            | Self::LimitExceeded(_)
+            | Self::InvalidArn(_)
+            | Self::InvalidMarker
+            | Self::DryRun
+            | Self::Validation(_) => {
                 json!({"__type": self.kind(), "message": self.to_string()})
             }
             // What went wrong inside is for the log, not for the caller.
@@ -69,6 +113,8 @@ impl ApiError {
             _ => json!({"__type": self.kind(), "Message": self.to_string()}),
         };
         let status = match self {
+            Self::NotServed => 404,
+            Self::DryRun => 412,
             Self::Internal(_) | Self::Crypto => 500,
             _ => 400,
         };
@@ -79,5 +125,14 @@ impl ApiError {
 impl From<aws_lc_rs::error::Unspecified> for ApiError {
     fn from(_: aws_lc_rs::error::Unspecified) -> Self {
         Self::Crypto
+    }
+}
+
+impl From<PolicyError> for ApiError {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::TooLarge { .. } => Self::LimitExceeded(error.to_string()),
+            _ => Self::MalformedPolicy(error.to_string()),
+        }
     }
 }

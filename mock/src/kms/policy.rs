@@ -4,18 +4,29 @@
 //! fails closed: an element that is unknown makes the policy unreadable; a condition operator or key that
 //! is unknown lets an `Allow` not apply, and a `Deny` apply.
 //!
-//! Understood: `Action` and `Resource` with exact names or a final `*`; `StringEquals` and
-//! `StringEqualsIgnoreCase` on `kms:RecipientAttestation:ImageSha384` and
-//! `kms:RecipientAttestation:PCR0` to `PCR31`.
+//! Understood:
+//! - `Principal`: `*`, accounts, roles (every caller of an account is meant by it); no `NotPrincipal`;
+//! - `Action` and `Resource` with `*` and `?` anywhere; no `NotAction` or `NotResource`;
+//! - `StringEquals`, `StringEqualsIgnoreCase`, `StringLike`, their negations, and `Bool`, each also with
+//!   `…IfExists`, `ForAllValues:` or `ForAnyValue:`; `Null`;
+//! - `kms:RecipientAttestation:ImageSha384` and `:PCR0` to `:PCR31`, `kms:EncryptionContext:<name>`,
+//!   `kms:EncryptionContextKeys`, `kms:CallerAccount`, `aws:PrincipalArn`, `aws:SecureTransport`.
 
+mod condition;
+mod pattern;
+pub(super) mod principal;
 mod syntax;
+pub(super) mod truth;
 
 use std::collections::BTreeMap;
 
-use strongroom_attestation::measure::{PCR_COUNT, Pcr};
+use strongroom_attestation::measure::Pcr;
 use thiserror::Error;
 
-use syntax::{Document, Effect, StatementText, Test};
+use condition::Condition;
+use principal::Principal;
+use syntax::{Document, Effect, PrincipalText, StatementText};
+use truth::Truth;
 
 /// A key policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,11 +51,18 @@ pub enum PolicyError {
     /// No statement.
     #[error("key policy: statement: expected at least one")]
     Empty,
-    /// A pattern with a wildcard that is not its last character.
+    /// A principal that does not exist, or of which a part is a wildcard.
     #[error(
-        "key policy: statement {statement}: {element}: expected names, or a `*` at the end of one"
+        "key policy: statement {statement}: principal: expected `*`, or under `AWS` account ids, or \
+         arns of an account's root, a role, a user or a session"
     )]
-    Pattern {
+    Principal {
+        /// Which, counted from 0.
+        statement: usize,
+    },
+    /// A policy variable, which would have to be replaced by something that is not known.
+    #[error("key policy: statement {statement}: {element}: expected no policy variable")]
+    Variable {
         /// Which, counted from 0.
         statement: usize,
         /// `Action` or `Resource`.
@@ -72,30 +90,28 @@ pub struct KeyPolicy {
 #[derive(Debug, Clone)]
 struct Statement {
     effect: Effect,
+    /// One must be the caller.
+    principals: Vec<Principal>,
+    /// In lower case: actions are compared without regard to it.
     actions: Vec<String>,
     resources: Vec<String>,
     /// All must hold.
     conditions: Vec<Condition>,
 }
 
-#[derive(Debug, Clone)]
-struct Condition {
-    test: Option<Test>,
-    /// The register that the key names; `None` for a key that is not understood.
-    register: Option<u16>,
-    /// One must match.
-    values: Vec<String>,
-}
-
 /// What is asked of a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessRequest<'a> {
+    /// The ARN of the role that asks.
+    pub caller: &'a str,
     /// As `kms:Decrypt`.
     pub action: &'a str,
     /// The ARN of the key.
     pub resource: &'a str,
     /// The registers of a document that was verified; `None` for an unattested request.
     pub registers: Option<&'a BTreeMap<u16, Pcr>>,
+    /// The pairs of the encryption context; empty for operations that have none.
+    pub encryption_context: &'a BTreeMap<String, String>,
 }
 
 /// What a policy says.
@@ -107,14 +123,6 @@ pub enum Decision {
     ExplicitlyDenied,
     /// No statement allows it.
     NotAllowed,
-}
-
-/// Three-valued: what is not understood is neither true nor false.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Truth {
-    Yes,
-    No,
-    Unknown,
 }
 
 impl KeyPolicy {
@@ -142,95 +150,72 @@ impl KeyPolicy {
 
     /// Decides a request.
     pub fn decide(&self, request: &AccessRequest<'_>) -> Decision {
-        let applies = |effect: Effect, unless: &[Truth]| {
-            self.statements.iter().any(|statement| {
-                statement.effect == effect
-                    && statement.names(request)
-                    && !unless.contains(&statement.holds(request))
-            })
-        };
-        if applies(Effect::Deny, &[Truth::No]) {
-            Decision::ExplicitlyDenied
-        } else if applies(Effect::Allow, &[Truth::No, Truth::Unknown]) {
-            Decision::Allowed
-        } else {
-            Decision::NotAllowed
+        let mut decision = Decision::NotAllowed;
+        for statement in &self.statements {
+            match (statement.effect, statement.applies(request)) {
+                // A deny that may apply, applies.
+                (Effect::Deny, Truth::Yes | Truth::Unknown) => return Decision::ExplicitlyDenied,
+                (Effect::Allow, Truth::Yes) => decision = Decision::Allowed,
+                _ => {}
+            }
         }
+        decision
     }
 }
 
 impl Statement {
     fn check(index: usize, text: StatementText) -> Result<Self, PolicyError> {
-        let StatementText { effect, action, resource, condition, .. } = text;
+        let actions = patterns(index, "Action", text.action.into_vec())?;
         let mut conditions = Vec::new();
-        for (operator, keys) in condition.unwrap_or_default().0 {
-            some(index, "condition", keys.0.len())?;
+        for (operator, keys) in text.condition.unwrap_or_default().0 {
+            some(index, "Condition", keys.0.len())?;
             for (key, values) in keys.0 {
-                let values = values.into_vec();
-                some(index, "condition", values.len())?;
-                let (test, register) = (Test::named(&operator), register(&key));
-                conditions.push(Condition { test, register, values });
+                let values: Vec<_> = values.into_vec().into_iter().map(|value| value.0).collect();
+                some(index, "Condition", values.len())?;
+                conditions.push(Condition::new(&operator, &key, values));
             }
         }
         Ok(Self {
-            effect,
-            actions: patterns(index, "action", action.into_vec())?,
-            resources: patterns(index, "resource", resource.into_vec())?,
+            effect: text.effect,
+            principals: principals(index, text.principal)?,
+            actions: actions.iter().map(|action| action.to_ascii_lowercase()).collect(),
+            resources: patterns(index, "Resource", text.resource.into_vec())?,
             conditions,
         })
     }
 
-    /// Whether action and resource of the request are among those of the statement.
-    fn names(&self, request: &AccessRequest<'_>) -> bool {
-        // Actions are compared without regard to case, resources exactly.
+    fn applies(&self, request: &AccessRequest<'_>) -> Truth {
         let action = request.action.to_ascii_lowercase();
-        self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
-            && self.resources.iter().any(|pattern| matches(pattern, request.resource))
-    }
-
-    /// The conjunction of all conditions.
-    fn holds(&self, request: &AccessRequest<'_>) -> Truth {
-        let truths: Vec<_> = self.conditions.iter().map(|c| c.holds(request)).collect();
-        if truths.contains(&Truth::No) {
-            Truth::No
-        } else if truths.contains(&Truth::Unknown) {
-            Truth::Unknown
-        } else {
-            Truth::Yes
-        }
+        let action = self.actions.iter().any(|name| pattern::matches(name, &action));
+        let resource = self.resources.iter().any(|name| pattern::matches(name, request.resource));
+        let principals = self.principals.iter().map(|principal| principal.is(request.caller));
+        let scope = [action.into(), resource.into(), Truth::any(principals)];
+        let conditions = self.conditions.iter().map(|condition| condition.holds(request));
+        Truth::all(scope.into_iter().chain(conditions))
     }
 }
 
-impl Condition {
-    /// Without a document, and for a register that the document does not name, the key is absent and
-    /// the condition does not hold.
-    fn holds(&self, request: &AccessRequest<'_>) -> Truth {
-        let (Some(test), Some(register)) = (self.test, self.register) else {
-            return Truth::Unknown;
-        };
-        let Some(found) = request.registers.and_then(|registers| registers.get(&register)) else {
-            return Truth::No;
-        };
-        let found = found.to_string();
-        if self.values.iter().any(|value| test.passes(value, &found)) {
-            Truth::Yes
-        } else {
-            Truth::No
+fn principals(statement: usize, text: PrincipalText) -> Result<Vec<Principal>, PolicyError> {
+    let refused = PolicyError::Principal { statement };
+    let by_type = match text {
+        PrincipalText::Everybody(star) if star == "*" => return Ok(vec![Principal::Everybody]),
+        PrincipalText::Everybody(_) => return Err(refused),
+        PrincipalText::ByType(by_type) => by_type.0,
+    };
+    some(statement, "Principal", by_type.len())?;
+    let mut principals = Vec::new();
+    for (kind, names) in by_type {
+        let names = names.into_vec();
+        some(statement, "Principal", names.len())?;
+        for name in names {
+            principals.push(match kind.as_str() {
+                "AWS" => Principal::parse(&name).ok_or_else(|| refused.clone())?,
+                "Service" | "Federated" | "CanonicalUser" => Principal::Other,
+                _ => return Err(refused),
+            });
         }
     }
-}
-
-/// The register that a condition key names; keys are compared without regard to case.
-fn register(key: &str) -> Option<u16> {
-    let key = key.to_ascii_lowercase();
-    let name = key.strip_prefix("kms:recipientattestation:")?;
-    if name == "imagesha384" {
-        return Some(0);
-    }
-    let digits = name.strip_prefix("pcr")?;
-    let index: u16 = digits.parse().ok().filter(|index| *index < PCR_COUNT)?;
-    // `PCR04` and `PCR+4` are no keys of KMS.
-    (index.to_string() == digits).then_some(index)
+    Ok(principals)
 }
 
 fn patterns(
@@ -239,23 +224,14 @@ fn patterns(
     patterns: Vec<String>,
 ) -> Result<Vec<String>, PolicyError> {
     some(statement, element, patterns.len())?;
-    let literal = |p: &String| !p.strip_suffix('*').unwrap_or(p).contains(['*', '?']);
-    if patterns.iter().all(literal) {
-        Ok(patterns)
-    } else {
-        Err(PolicyError::Pattern { statement, element })
+    match patterns.iter().any(|pattern| pattern.contains('$')) {
+        true => Err(PolicyError::Variable { statement, element }),
+        false => Ok(patterns),
     }
 }
 
 fn some(statement: usize, element: &'static str, entries: usize) -> Result<(), PolicyError> {
     if entries == 0 { Err(PolicyError::NoEntry { statement, element }) } else { Ok(()) }
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == pattern,
-    }
 }
 
 #[cfg(test)]

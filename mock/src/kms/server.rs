@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -132,14 +132,8 @@ impl Connection {
 }
 
 async fn respond(kms: Arc<LocalKms>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    if request.method() != Method::POST || request.uri().path() != "/" {
-        return refusal(StatusCode::NOT_FOUND, "UnknownOperationException");
-    }
-    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
-    let Some(target) = target.map(str::to_owned) else {
-        return refusal(StatusCode::BAD_REQUEST, "MissingActionException");
-    };
-    let body = match timeout(PATIENCE, Limited::new(request, MAX_BODY_BYTES).collect()).await {
+    let (parts, body) = request.into_parts();
+    let body = match timeout(PATIENCE, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => {
             return refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException");
@@ -147,7 +141,7 @@ async fn respond(kms: Arc<LocalKms>, request: Request<Incoming>) -> Response<Ful
         Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "RequestExpired"),
     };
     // RSA and files: not on the threads that serve connections.
-    let answer = tokio::task::spawn_blocking(move || kms.handle(&target, &body, UnixTime::now()));
+    let answer = tokio::task::spawn_blocking(move || kms.handle(&parts, &body, UnixTime::now()));
     match answer.await {
         Ok(Reply { status, body }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

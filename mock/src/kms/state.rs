@@ -1,164 +1,177 @@
 //! The keys: one JSON file, `state.json`, mode 0600, replaced as a whole.
+//!
+//! Who reads sees the file before a change or after it. Who changes it holds a lock on `state.lock` from
+//! reading to writing, so that of two changes at once (of threads or of processes) none is lost.
+
+mod key;
 
 use std::{
-    fmt, fs,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{KeyPolicy, KmsError, io_error};
 use crate::files::{self, Access};
+pub use key::KeyArn;
+pub(super) use key::{Key, KeyState, NewKey, Policy, Rotation, Trigger};
 
 const STATE_FILE: &str = "state.json";
-const VERSION: u32 = 1;
-/// The account of all keys; AWS uses this one in its examples.
+const LOCK_FILE: &str = "state.lock";
+const VERSION: u32 = 2;
+/// The account of the first key; AWS uses this one in its examples.
 const ACCOUNT: &str = "111122223333";
+pub(super) const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// Lets everybody look, and nobody use the key: what may use it depends on an image that does not
 /// exist yet.
 const FIRST_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"LookOnly","Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:DescribeKey","kms:GetKeyPolicy","kms:ListGrants"],"Resource":"*"}]}"#;
 
-/// The Amazon Resource Name of a key, as in `arn:aws:kms:eu-central-1:111122223333:key/…`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct KeyArn(String);
-
-impl KeyArn {
-    /// The text of the ARN.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The account, which is the fifth part.
-    pub(super) fn account(&self) -> &str {
-        self.0.split(':').nth(4).unwrap_or_default()
-    }
-
-    /// The key id, which is what follows `key/`.
-    pub(super) fn key_id(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for KeyArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The file.
+/// The keys, read and checked: what the file holds.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StateFile {
-    version: u32,
-    keys: Vec<KeyRecord>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyRecord {
-    arn: KeyArn,
-    /// Unix seconds.
-    created_at: u64,
-    /// base64 of 32 bytes.
-    material: String,
-    /// The text of the policy, as it was given.
-    policy: String,
-}
-
-impl Drop for KeyRecord {
-    fn drop(&mut self) {
-        self.material.zeroize();
-    }
-}
-
-/// The keys, read and checked.
 pub(super) struct State {
-    keys: Vec<Key>,
+    version: u32,
+    /// The region of all keys.
+    region: String,
+    /// The first is the one that [`State::init`] made.
+    pub(super) keys: Vec<Key>,
 }
 
-/// A symmetric key.
-pub(super) struct Key {
-    pub(super) arn: KeyArn,
-    /// Unix seconds.
-    pub(super) created_at: u64,
-    pub(super) material: Zeroizing<[u8; 32]>,
-    pub(super) policy: KeyPolicy,
-    pub(super) policy_text: String,
+/// What any version of the file says.
+#[derive(Deserialize)]
+struct AnyVersion {
+    version: u32,
 }
 
 impl State {
-    /// Makes the state when absent; gives its key.
+    /// Makes the state when absent; gives its first key.
     pub(super) fn init(dir: &Path, region: &str) -> Result<KeyArn, KmsError> {
         let region_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if region.is_empty() || !region.bytes().all(region_byte) {
             return Err(KmsError::Region);
         }
+        let lock = lock(dir)?;
         if !path(dir).exists() {
-            write(dir, &StateFile { version: VERSION, keys: vec![KeyRecord::generate(region)?] })?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let mut state = Self { version: VERSION, region: region.to_owned(), keys: Vec::new() };
+            let policy = Policy::try_from(FIRST_POLICY.to_owned())?;
+            let new = NewKey { policy, description: String::new(), multi_region: false };
+            state.add(ACCOUNT, new, now.as_secs())?;
+            state.write(dir)?;
         }
-        Self::load(dir)?.first(dir).map(|key| key.arn.clone())
+        drop(lock);
+        Self::load(dir)?.keys.first().map(|key| key.arn.clone()).ok_or_else(|| no_key(dir))
     }
 
-    /// Replaces the policy of the key, after looking at it.
+    /// Replaces the policy of the first key, after looking at it.
     pub(super) fn set_policy(dir: &Path, policy: &str) -> Result<KeyArn, KmsError> {
-        KeyPolicy::parse(policy)?;
-        let mut file = read(dir)?;
-        let record = file.keys.first_mut().ok_or_else(|| no_key(dir))?;
-        policy.clone_into(&mut record.policy);
-        let arn = record.arn.clone();
-        write(dir, &file)?;
-        Ok(arn)
+        let policy = Policy::try_from(policy.to_owned())?;
+        Self::change(dir, |state| {
+            let key = state.keys.first_mut().ok_or_else(|| no_key(dir))?;
+            key.policy = policy;
+            Ok(key.arn.clone())
+        })
     }
 
     /// Reads all keys.
     pub(super) fn load(dir: &Path) -> Result<Self, KmsError> {
-        let keys =
-            read(dir)?.keys.iter().map(|record| record.check(dir)).collect::<Result<_, _>>()?;
-        Ok(Self { keys })
+        let path = path(dir);
+        let text = Zeroizing::new(fs::read(&path).map_err(io_error(&path))?);
+        let broken = |what| KmsError::State { path: path.clone(), what };
+        let unreadable = |_| broken("expected the json that this program writes");
+        let AnyVersion { version } = serde_json::from_slice(&text).map_err(unreadable)?;
+        if version != VERSION {
+            return Err(broken("expected version 2: begin anew in an empty folder"));
+        }
+        let state: Self = serde_json::from_slice(&text).map_err(unreadable)?;
+        if state.keys.iter().any(|key| key.materials.is_empty()) {
+            return Err(broken("expected key material"));
+        }
+        Ok(state)
     }
 
-    /// The key with this ARN or key id.
-    pub(super) fn key(&self, id: &str) -> Option<&Key> {
-        self.keys.iter().find(|key| key.arn.as_str() == id || key.arn.key_id() == id)
+    /// Reads all keys, as they are at `now` (Unix seconds): what was scheduled until then has happened.
+    pub(super) fn load_at(dir: &Path, now: u64) -> Result<Self, KmsError> {
+        let state = Self::load(dir)?;
+        if !state.keys.iter().any(|key| key.is_due(now)) {
+            return Ok(state);
+        }
+        Self::change(dir, |state| state.settle(now))?;
+        Self::load(dir)
     }
 
-    fn first(&self, dir: &Path) -> Result<&Key, KmsError> {
-        self.keys.first().ok_or_else(|| no_key(dir))
+    /// Changes the state as it is at `now`; when `change` fails, nothing is changed.
+    pub(super) fn change_at<T, E: From<KmsError>>(
+        dir: &Path,
+        now: u64,
+        change: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        Self::change(dir, |state| {
+            state.settle(now)?;
+            change(state)
+        })
+    }
+
+    fn change<T, E: From<KmsError>>(
+        dir: &Path,
+        change: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _lock = lock(dir)?;
+        let mut state = Self::load(dir)?;
+        let result = change(&mut state)?;
+        state.write(dir)?;
+        Ok(result)
+    }
+
+    /// Adds a key of this account.
+    pub(super) fn add(&mut self, account: &str, new: NewKey, now: u64) -> Result<&Key, KmsError> {
+        let id = uuid()?;
+        // AWS API reference, CreateKey: ids of multi-Region keys have a prefix of their own.
+        let id = if new.multi_region { format!("mrk-{}", id.replace('-', "")) } else { id };
+        let arn = KeyArn::new(&self.region, account, &id);
+        let key = Key::generate(arn, new, now)?;
+        Ok(self.keys.push_mut(key))
+    }
+
+    /// The key with this ARN, or with this key id in the account.
+    pub(super) fn key(&self, id: &str, account: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.is_named(id, account))
+    }
+
+    /// As [`Self::key`].
+    pub(super) fn key_mut(&mut self, id: &str, account: &str) -> Option<&mut Key> {
+        self.keys.iter_mut().find(|key| key.is_named(id, account))
+    }
+
+    /// Rotates and deletes what is due at `now`.
+    fn settle(&mut self, now: u64) -> Result<(), KmsError> {
+        self.keys.retain(|key| !key.is_gone(now));
+        for key in self.keys.iter_mut().filter(|key| key.is_due(now)) {
+            key.rotate(Trigger::Automatic, now)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, dir: &Path) -> Result<(), KmsError> {
+        let path = path(dir);
+        let text = serde_json::to_vec_pretty(self).map(Zeroizing::new);
+        let text = text.map_err(|error| io_error(&path)(error.into()))?;
+        files::replace(&path, &text, Access::Owner).map_err(io_error(&path))
     }
 }
 
-impl KeyRecord {
-    fn generate(region: &str) -> Result<Self, KmsError> {
-        let mut material = Zeroizing::new([0; 32]);
-        aws_lc_rs::rand::fill(material.as_mut_slice()).map_err(|_| KmsError::Crypto)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Self {
-            arn: KeyArn(format!("arn:aws:kms:{region}:{ACCOUNT}:key/{}", uuid()?)),
-            created_at: now.as_secs(),
-            material: STANDARD.encode(material.as_slice()),
-            policy: FIRST_POLICY.to_owned(),
-        })
-    }
-
-    fn check(&self, dir: &Path) -> Result<Key, KmsError> {
-        let broken = |what| KmsError::State { path: path(dir), what };
-        let material = STANDARD.decode(&self.material).map(Zeroizing::new);
-        let material = material.map_err(|_| broken("expected key material in base64"))?;
-        let material = <[u8; 32]>::try_from(material.as_slice())
-            .map_err(|_| broken("expected key material of 32 bytes"))?;
-        Ok(Key {
-            arn: self.arn.clone(),
-            created_at: self.created_at,
-            material: Zeroizing::new(material),
-            policy: KeyPolicy::parse(&self.policy)?,
-            policy_text: self.policy.clone(),
-        })
-    }
+/// Waits until no other thread or process changes the state in `dir`. Dropping the file unlocks it.
+fn lock(dir: &Path) -> Result<File, KmsError> {
+    let path = dir.join(LOCK_FILE);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(io_error(&path))?;
+    file.lock().map_err(io_error(&path))?;
+    Ok(file)
 }
 
 fn path(dir: &Path) -> PathBuf {
@@ -167,23 +180,6 @@ fn path(dir: &Path) -> PathBuf {
 
 fn no_key(dir: &Path) -> KmsError {
     KmsError::State { path: path(dir), what: "expected a key" }
-}
-
-fn read(dir: &Path) -> Result<StateFile, KmsError> {
-    let path = path(dir);
-    let text = Zeroizing::new(fs::read(&path).map_err(io_error(&path))?);
-    match serde_json::from_slice::<StateFile>(&text) {
-        Ok(file) if file.version == VERSION => Ok(file),
-        Ok(_) => Err(KmsError::State { path, what: "expected version 1" }),
-        Err(_) => Err(KmsError::State { path, what: "expected the json that this program writes" }),
-    }
-}
-
-fn write(dir: &Path, file: &StateFile) -> Result<(), KmsError> {
-    let path = path(dir);
-    let text = serde_json::to_vec_pretty(file).map(Zeroizing::new);
-    let text = text.map_err(|error| io_error(&path)(error.into()))?;
-    files::replace(&path, &text, Access::Owner).map_err(io_error(&path))
 }
 
 /// A random UUID (RFC 9562, section 5.4).
@@ -197,49 +193,4 @@ pub(super) fn uuid() -> Result<String, KmsError> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn the_state_is_made_once_and_secret() {
-        let dir = tempfile::tempdir().unwrap();
-        let arn = State::init(dir.path(), "eu-central-1").unwrap();
-        assert_eq!(State::init(dir.path(), "us-east-1").unwrap(), arn, "what is there stays");
-        assert!(arn.as_str().starts_with("arn:aws:kms:eu-central-1:111122223333:key/"));
-        assert_eq!(arn.key_id().len(), 36);
-        let mode = fs::metadata(path(dir.path())).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let state = State::load(dir.path()).unwrap();
-        assert!(state.key(arn.as_str()).is_some() && state.key(arn.key_id()).is_some());
-        assert!(state.key("").is_none());
-    }
-
-    #[test]
-    fn a_refused_policy_changes_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let arn = State::init(dir.path(), "eu-central-1").unwrap();
-        assert!(State::set_policy(dir.path(), "{}").is_err());
-        let state = State::load(dir.path()).unwrap();
-        assert_eq!(state.key(arn.as_str()).unwrap().policy_text, FIRST_POLICY);
-    }
-
-    #[test]
-    fn what_is_no_region_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        for region in ["", "EU", "eu:central", "eu/1"] {
-            assert!(matches!(State::init(dir.path(), region), Err(KmsError::Region)));
-        }
-    }
-
-    #[test]
-    fn uuids_are_of_version_4() {
-        let id = uuid().unwrap();
-        let lengths: Vec<_> = id.split('-').map(str::len).collect();
-        assert_eq!(lengths, [8, 4, 4, 4, 12]);
-        assert_eq!(id.get(14..15), Some("4"));
-        assert!(matches!(id.get(19..20), Some("8" | "9" | "a" | "b")));
-    }
-}
+mod tests;

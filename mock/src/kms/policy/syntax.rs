@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+    de::{Error as _, MapAccess, Visitor},
 };
 
 #[derive(Deserialize)]
@@ -23,12 +23,10 @@ pub(super) struct StatementText {
     #[serde(rename = "Sid")]
     _sid: Option<String>,
     pub(super) effect: Effect,
-    /// Must be there as in every key policy; not evaluated, because callers are not identified.
-    #[serde(rename = "Principal")]
-    _principal: IgnoredAny,
+    pub(super) principal: PrincipalText,
     pub(super) action: OneOrMany<String>,
     pub(super) resource: OneOrMany<String>,
-    pub(super) condition: Option<Unique<Unique<OneOrMany<String>>>>,
+    pub(super) condition: Option<Unique<Unique<OneOrMany<Scalar>>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -37,26 +35,24 @@ pub(super) enum Effect {
     Deny,
 }
 
-/// A condition operator that is understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Test {
-    Equals,
-    EqualsIgnoreCase,
+/// `"*"`, or lists by type.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum PrincipalText {
+    Everybody(String),
+    ByType(Unique<OneOrMany<String>>),
 }
 
-impl Test {
-    pub(super) fn named(operator: &str) -> Option<Self> {
-        match operator {
-            "StringEquals" => Some(Self::Equals),
-            "StringEqualsIgnoreCase" => Some(Self::EqualsIgnoreCase),
-            _ => None,
-        }
-    }
+/// A value of a condition: AWS takes booleans and numbers as if they were quoted.
+pub(super) struct Scalar(pub(super) String);
 
-    pub(super) fn passes(self, expected: &str, found: &str) -> bool {
-        match self {
-            Self::Equals => expected == found,
-            Self::EqualsIgnoreCase => expected.eq_ignore_ascii_case(found),
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => Ok(Self(text)),
+            serde_json::Value::Bool(value) => Ok(Self(value.to_string())),
+            serde_json::Value::Number(number) => Ok(Self(number.to_string())),
+            _ => Err(D::Error::custom("expected a text, a number or a boolean")),
         }
     }
 }

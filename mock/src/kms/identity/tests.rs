@@ -1,0 +1,88 @@
+#![allow(clippy::unwrap_used)]
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+fn made() -> (tempfile::TempDir, [Role; 2]) {
+    let dir = tempfile::tempdir().unwrap();
+    let roles = init(dir.path(), "eu-central-1", "111122223333").unwrap();
+    (dir, roles)
+}
+
+#[test]
+fn two_roles_are_made_once_and_their_files_are_secret() {
+    let (dir, [enclave, admin]) = made();
+    assert_eq!(enclave.arn, "arn:aws:iam::111122223333:role/strongroom-enclave");
+    assert_eq!(admin.arn, "arn:aws:iam::111122223333:role/strongroom-key-admin");
+    let before = fs::read(path(dir.path())).unwrap();
+    init(dir.path(), "us-east-1", "111122223333").unwrap();
+    assert_eq!(fs::read(path(dir.path())).unwrap(), before, "what is there stays");
+
+    for file in [path(dir.path()), enclave.credentials.clone(), admin.credentials.clone()] {
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let file = Identities::load(dir.path()).unwrap();
+    let [one, two] = [&enclave, &admin].map(|role| file.role(&role.arn).unwrap());
+    assert_ne!(one.credentials.access_key_id, two.credentials.access_key_id);
+    assert_ne!(
+        one.credentials.secret_access_key.expose(),
+        two.credentials.secret_access_key.expose()
+    );
+}
+
+#[test]
+fn credentials_look_as_those_of_aws_and_their_file_is_the_shared_one() {
+    let (dir, [enclave, _]) = made();
+    let file = Identities::load(dir.path()).unwrap();
+    let Credentials { access_key_id, secret_access_key, session_token } =
+        &file.role(&enclave.arn).unwrap().credentials;
+    assert_eq!((access_key_id.len(), secret_access_key.expose().len()), (20, 40));
+    assert!(access_key_id.starts_with("AKIA") && session_token.is_none());
+    assert!(access_key_id.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b)));
+    let text = fs::read_to_string(&enclave.credentials).unwrap();
+    let secret = secret_access_key.expose();
+    let expected = format!(
+        "[default]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret}\n"
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_role_is_added_once_and_temporary_credentials_have_a_token() {
+    let (dir, _) = made();
+    let added = add_role(dir.path(), "engine", true).unwrap();
+    assert_eq!(added.arn, "arn:aws:iam::111122223333:role/engine");
+    assert!(added.credentials.access_key_id.starts_with("ASIA"));
+    assert_eq!(added.credentials.session_token.as_ref().unwrap().expose().len(), 128);
+
+    let file = Identities::load(dir.path()).unwrap();
+    let found = file.by_access_key(&added.credentials.access_key_id).unwrap();
+    assert_eq!(found.arn, added.arn);
+    assert!(file.by_access_key("AKIAIOSFODNN7EXAMPLE").is_none());
+    assert!(matches!(add_role(dir.path(), "engine", false), Err(KmsError::RoleExists)));
+    assert!(add_role(dir.path(), "other", false).unwrap().credentials.session_token.is_none());
+}
+
+#[test]
+fn what_is_no_name_of_a_role_is_refused() {
+    let (dir, _) = made();
+    for name in ["", "a b", "a/b", "ä", "a:b", &"a".repeat(65)] {
+        assert!(matches!(add_role(dir.path(), name, false), Err(KmsError::RoleName)), "{name}");
+    }
+}
+
+#[test]
+fn a_file_of_another_shape_or_version_is_refused() {
+    let (dir, _) = made();
+    let text = fs::read_to_string(path(dir.path())).unwrap();
+    for other in ["{}".to_owned(), text.replace("\"version\": 1", "\"version\": 2")] {
+        fs::write(path(dir.path()), other).unwrap();
+        assert!(matches!(Identities::load(dir.path()), Err(KmsError::State { .. })));
+    }
+}
+
+#[test]
+fn the_account_of_a_caller_is_that_of_its_role() {
+    let caller = Caller { arn: "arn:aws:iam::111122223333:role/engine".to_owned() };
+    assert_eq!(caller.account(), "111122223333");
+}
