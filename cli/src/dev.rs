@@ -2,7 +2,6 @@
 
 mod config;
 mod environment;
-mod key_policy;
 mod policy;
 mod programs;
 
@@ -46,7 +45,8 @@ pub(crate) enum Command {
     /// Sign the policy again and measure anew, after policy.json or enclave.toml was edited.
     ///
     /// Signs DIR/policy.json as policy-admin-1 and policy-admin-2, and installs a KMS key policy for
-    /// the PCR16 and PCR17 that follow from the two files. A policy is read at boot only: restart the
+    /// the PCR16 and PCR17 that follow from the two files, and for those of
+    /// kms.key_policy.also_releases_to. A policy is read at boot only: restart the
     /// enclave afterwards.
     #[command(after_help = "Example:\n  strongroom dev update env")]
     Update {
@@ -122,6 +122,9 @@ pub(crate) enum DevError {
     /// What the local KMS calls its key is no ARN.
     #[error("key_arn: expected arn:aws:kms:REGION:ACCOUNT:key/ID from the local kms")]
     Arn,
+    /// An edited configuration does not say what the key policy may be.
+    #[error("enclave.toml: kms.key_policy: expected changes and, perhaps, also_releases_to")]
+    KekRules,
     /// A document of ours cannot be written.
     #[error("{0}: cannot be written")]
     Unwritable(&'static str),

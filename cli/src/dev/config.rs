@@ -1,8 +1,10 @@
 //! The two configuration files: `enclave.toml`, which is measured, and `proxy.toml`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use strongroom_attestation::key_policy::{Changes, Measurements};
 use strongroom_shared::key::PublicKey;
 
 use super::DevError;
@@ -37,6 +39,37 @@ pub(super) struct KmsConfig<'a> {
     pub(super) host: &'a str,
     /// The roots that TLS to KMS trusts, in PEM.
     pub(super) tls_roots: &'a str,
+    pub(super) key_policy: KekRules,
+}
+
+/// What the enclave takes as the key policy of its KEK.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KekRules {
+    pub(super) changes: Changes,
+    /// Other measurements that it may name, while an upgrade rolls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) also_releases_to: Vec<Measurements>,
+}
+
+/// What is read of `enclave.toml` after it was edited; the enclave reads all of it.
+#[derive(Deserialize)]
+struct Edited {
+    kms: EditedKms,
+}
+
+#[derive(Deserialize)]
+struct EditedKms {
+    key_policy: KekRules,
+}
+
+impl KekRules {
+    /// Those of an `enclave.toml`.
+    pub(super) fn of_toml(text: &[u8]) -> Result<Self, DevError> {
+        let text = std::str::from_utf8(text).map_err(|_| DevError::KekRules)?;
+        let edited: Edited = toml::from_str(text).map_err(|_| DevError::KekRules)?;
+        Ok(edited.kms.key_policy)
+    }
 }
 
 #[derive(Serialize)]
@@ -64,7 +97,7 @@ struct ProxyConfig<'a> {
     http: Http,
     store: Store,
     enclave: Enclave,
-    relay: Relay,
+    relay: [Relay; 1],
     credentials: Credentials<'a>,
     mock: Mock<'a>,
 }
@@ -91,12 +124,11 @@ struct Relay {
     target: String,
 }
 
-/// The local KMS takes any credentials: it is the attestation that it looks at.
+/// Those of the enclave's role, as the local KMS made them.
 #[derive(Serialize)]
 struct Credentials<'a> {
     source: &'a str,
-    access_key_id: &'a str,
-    secret_access_key: &'a str,
+    path: &'a Path,
 }
 
 #[derive(Serialize)]
@@ -113,6 +145,7 @@ pub(super) fn proxy_toml(
     image: &str,
     listen: SocketAddr,
     kms_port: u16,
+    credentials: &Path,
 ) -> Result<String, DevError> {
     let config = ProxyConfig {
         development: true,
@@ -122,15 +155,11 @@ pub(super) fn proxy_toml(
             endpoint: format!("unix://{dir}/run/enclave.sock"),
             policy: format!("{dir}/policy.dsse.json"),
         },
-        relay: Relay {
+        relay: [Relay {
             listen: format!("unix://{dir}/run/kms-relay.sock"),
             target: format!("127.0.0.1:{kms_port}"),
-        },
-        credentials: Credentials {
-            source: "static",
-            access_key_id: "strongroom-development",
-            secret_access_key: "strongroom-development",
-        },
+        }],
+        credentials: Credentials { source: "file", path: credentials },
         mock: Mock {
             nsm: format!("{dir}/mock/nsm"),
             image,

@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use strongroom_attestation::key_policy::{Changes, KeyPolicySpec, Measurements, Release, RoleArn};
 use strongroom_attestation::measure::Pcr;
 use strongroom_policy::Policy;
 use strongroom_shared::dsse::{Envelope, PayloadType};
@@ -14,8 +15,7 @@ use strongroom_shared::id::PrincipalId;
 use strongroom_shared::json;
 use strongroom_shared::key::PublicKey;
 
-use super::config::{Admin, EnclaveConfig, KmsConfig, PolicyAdmins, proxy_toml};
-use super::key_policy::Measurements;
+use super::config::{Admin, EnclaveConfig, KekRules, KmsConfig, PolicyAdmins, proxy_toml};
 use super::programs::{Program, Programs};
 use super::{DevError, policy};
 use crate::error::Error;
@@ -42,6 +42,17 @@ struct NsmMaterial {
 struct KmsMaterial {
     key_arn: String,
     ca: PathBuf,
+    enclave_role: RoleArn,
+    admin_role: RoleArn,
+    enclave_credentials: PathBuf,
+}
+
+/// `roles.json`: whom the key policy names, kept for `dev update`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Roles {
+    enclave_role: RoleArn,
+    admin_role: RoleArn,
 }
 
 /// A development environment.
@@ -119,10 +130,13 @@ impl Environment {
 
         let configuration = at("enclave.toml", self.enclave_toml(&kms, &keys))?;
         let measurements = Measurements::of(nsm.pcr0, configuration.as_bytes(), &policy);
-        self.install(&measurements)?;
+        let roles = Roles { enclave_role: kms.enclave_role, admin_role: kms.admin_role };
+        let json = super::pretty("roles.json", &roles)?;
+        at("roles", files::replace(&self.dir.join("roles.json"), &json))?;
+        self.install(&measurements, roles, configuration.as_bytes())?;
 
         let kms_port = at("kms port", kms_port.map_or_else(free_port, Ok))?;
-        let proxy = proxy_toml(&self.text, IMAGE, listen, kms_port)?;
+        let proxy = proxy_toml(&self.text, IMAGE, listen, kms_port, &kms.enclave_credentials)?;
         at("proxy.toml", files::replace(&self.dir.join("proxy.toml"), proxy.as_bytes()))?;
         Ok(measurements)
     }
@@ -135,7 +149,8 @@ impl Environment {
         let old = at("measurements", files::read(&self.dir.join("measurements.json")))?;
         let Measurements { pcr0, .. } = json::parse("measurements.json", &old)?;
         let measurements = Measurements::of(pcr0, &configuration, &policy);
-        self.install(&measurements)?;
+        let roles = at("roles", files::read(&self.dir.join("roles.json")))?;
+        self.install(&measurements, json::parse("roles.json", &roles)?, &configuration)?;
         Ok(measurements)
     }
 
@@ -179,6 +194,7 @@ impl Environment {
                 region,
                 host: KMS_HOST,
                 tls_roots: &String::from_utf8_lossy(&ca),
+                key_policy: KekRules { changes: Changes::BreakGlass, also_releases_to: Vec::new() },
             },
             policy_admins: PolicyAdmins {
                 threshold: THRESHOLD,
@@ -190,10 +206,25 @@ impl Environment {
         Ok(text)
     }
 
-    /// Installs the key policy; the measurements are kept for `dev update` and for verifiers.
-    fn install(&self, measurements: &Measurements) -> Result<(), Error> {
+    /// Installs the key policy that the configuration asks for; the measurements are kept for
+    /// `dev update` and for verifiers.
+    fn install(
+        &self,
+        measurements: &Measurements,
+        roles: Roles,
+        configuration: &[u8],
+    ) -> Result<(), Error> {
+        let KekRules { changes, also_releases_to } = KekRules::of_toml(configuration)?;
+        let releases = std::iter::once(*measurements).chain(also_releases_to).map(Release::from);
+        let spec = KeyPolicySpec {
+            releases: releases.collect(),
+            enclave_roles: vec![roles.enclave_role],
+            admin_roles: vec![roles.admin_role],
+            changes,
+        };
+        let text = at("key policy", spec.to_json().map_err(Error::from))?;
         let key_policy = self.dir.join("key-policy.json");
-        at("key policy", files::replace(&key_policy, &measurements.key_policy()?))?;
+        at("key policy", files::replace(&key_policy, format!("{text}\n").as_bytes()))?;
         let kms = self.path("mock/kms");
         let args = [
             OsStr::new("set-policy"),

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use strongroom_attestation::key_policy::{Changes, Measurements, Releases, Rules, lint};
 use strongroom_attestation::measure;
 use strongroom_policy::Policy;
 use strongroom_shared::dsse::{Envelope, PayloadType};
@@ -21,7 +22,10 @@ fn programs(folder: &Path) {
     );
     let kms = "case $1 in\n\
         init) echo CERTIFICATE > \"$3/ca.pem\"\n\
-        printf '{\"key_arn\":\"arn:aws:kms:eu-central-1:000000000000:key/1\",\"ca\":\"%s\"}\\n' \"$3/ca.pem\";;\n\
+        printf '{\"key_arn\":\"arn:aws:kms:eu-central-1:111122223333:key/1\",\"ca\":\"%s\",' \"$3/ca.pem\"\n\
+        printf '\"enclave_role\":\"arn:aws:iam::111122223333:role/strongroom-enclave\",'\n\
+        printf '\"admin_role\":\"arn:aws:iam::111122223333:role/strongroom-key-admin\",'\n\
+        printf '\"enclave_credentials\":\"%s/enclave\",\"admin_credentials\":\"%s/admin\"}\\n' \"$3\" \"$3\";;\n\
         set-policy) cp \"$5\" \"$3/installed.json\";;\n\
         esac";
     program(folder, "strongroom-mock-enclave", &mock);
@@ -66,15 +70,16 @@ fn an_environment_is_complete_and_private() {
     assert_eq!(enclave["policy_admins"]["threshold"].as_integer(), Some(2));
     assert_eq!(enclave["policy_admins"]["keys"].as_array().unwrap().len(), 3);
     let proxy: toml::Table = fs::read_to_string(dir.join("proxy.toml")).unwrap().parse().unwrap();
-    assert_eq!(proxy["relay"]["target"].as_str(), Some("127.0.0.1:4443"));
+    assert_eq!(proxy["relay"][0]["target"].as_str(), Some("127.0.0.1:4443"));
 
     assert_eq!(measurements.pcr16, measure::extend_from_zero(text.as_bytes()));
     assert_eq!(measurements.pcr17, measure::extend_from_zero(&policy));
-    let installed = fs::read(dir.join("mock/kms/installed.json")).unwrap();
-    let installed: serde_json::Value = serde_json::from_slice(&installed).unwrap();
-    let condition = &installed["Statement"][0]["Condition"]["StringEqualsIgnoreCase"];
-    assert_eq!(condition["kms:RecipientAttestation:PCR17"], measurements.pcr17.to_string());
-    assert_eq!(condition["kms:RecipientAttestation:ImageSha384"], "ab".repeat(48));
+    let credentials = dir.canonicalize().unwrap().join("mock/kms/enclave");
+    assert_eq!(proxy["credentials"]["source"].as_str(), Some("file"));
+    assert_eq!(proxy["credentials"]["path"].as_str(), credentials.to_str());
+    assert_eq!(enclave["kms"]["key_policy"]["changes"].as_str(), Some("break-glass"));
+    assert_eq!(releases(&dir, Changes::BreakGlass, &[measurements]), 2);
+    assert_eq!(measurements.pcr0.to_string(), "ab".repeat(48));
 
     let mode = |name: &str| fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("run"), mode("keys/rule.pem")), (0o700, 0o700, 0o600));
@@ -86,9 +91,33 @@ fn an_environment_is_complete_and_private() {
     let updated = environment.update().unwrap();
     assert_eq!(updated.pcr17, measure::extend_from_zero(edited.as_bytes()));
     assert_eq!((updated.pcr0, updated.pcr16), (measurements.pcr0, measurements.pcr16));
+    assert_eq!(releases(&dir, Changes::BreakGlass, &[updated]), 2);
+    // the key policy follows the configuration
+    let also = serde_json::to_string(&measurements).unwrap().replace("\":", "\"=");
+    let rules = format!("changes = \"immutable\"\nalso_releases_to = [{also}]");
+    let text = text.replace("changes = \"break-glass\"", &rules);
+    fs::write(dir.join("enclave.toml"), &text).unwrap();
+    let updated = environment.update().unwrap();
+    assert_eq!(releases(&dir, Changes::Immutable, &[updated, measurements]), 4);
+    fs::write(dir.join("enclave.toml"), text.replace("[kms.key_policy]", "[kms.other]")).unwrap();
+    let refused = environment.update().unwrap_err().to_string();
+    assert!(refused.starts_with("enclave.toml: kms.key_policy: expected"), "{refused}");
     fs::write(dir.join("policy.json"), "{}").unwrap();
     let refused = environment.update().unwrap_err().to_string();
     assert!(refused.starts_with("step policy: policy: missing field"), "{refused}");
+}
+
+/// How often an action is released on condition by the policy that was installed, which must be
+/// without a finding.
+fn releases(dir: &Path, changes: Changes, to: &[Measurements]) -> usize {
+    let installed = fs::read_to_string(dir.join("mock/kms/installed.json")).unwrap();
+    assert_eq!(installed, fs::read_to_string(dir.join("key-policy.json")).unwrap());
+    let rules = Rules { releases: Releases::Exactly(to), changes, kek_change: false };
+    assert_eq!(lint(&installed, &rules), []);
+    for measurements in to {
+        assert!(installed.contains(&measurements.pcr17.to_string()));
+    }
+    ["kms:Decrypt", "kms:GenerateDataKey"].iter().map(|a| installed.matches(a).count()).sum()
 }
 
 #[test]
@@ -119,7 +148,9 @@ fn a_failure_names_its_step() {
     program(folder.path(), "strongroom-local-kms", "echo 'error: the disk is full' >&2; exit 1");
     let expected = "step local kms: strongroom-local-kms failed: error: the disk is full";
     assert_eq!(refused("failed"), expected);
-    let arn = r#"init) printf '{"key_arn":"key","ca":"%s/ca.pem"}' "$3"; echo x > "$3/ca.pem";;"#;
+    let arn = r#"init) printf '{"key_arn":"key","ca":"%s/ca.pem",' "$3"; echo x > "$3/ca.pem"
+        printf '"enclave_role":"arn:aws:iam::111122223333:role/a","enclave_credentials":"a",'
+        printf '"admin_role":"arn:aws:iam::111122223333:role/b","admin_credentials":"b"}';;"#;
     program(folder.path(), "strongroom-local-kms", &format!("case $1 in {arn} esac"));
     assert!(refused("arn").contains("key_arn: expected arn:aws:kms"));
     program(folder.path(), "strongroom-local-kms", "echo hello");
