@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | `canonical` | one form for all the ways in which one key policy is written |
 //! | `actions` | the table of the actions that a key policy may name, and what the others give away |
 //! | `generate` | [`KeyPolicySpec`] → the policy's text |
 //! | `json`, `syntax` | the policy's text → statements, read strictly |
@@ -23,6 +24,7 @@
 //! Grants are no part of a key policy: whoever relies on one looks at `ListGrants` as well.
 
 mod actions;
+mod canonical;
 mod finding;
 mod generate;
 mod hole;
@@ -44,6 +46,7 @@ use thiserror::Error;
 
 use crate::measure::{self, Pcr};
 
+pub use canonical::canonical;
 pub use finding::{Excerpt, Finding, Place};
 pub use generate::{KeyPolicySpec, SpecError};
 pub use hole::Hole;

@@ -48,8 +48,8 @@ pub enum Event {
     Boot {
         /// SHA-256 of the measured configuration.
         configuration: Digest,
-        /// SHA-256 of the text of the KEK's key policy, as the enclave saw it before it asked for the
-        /// DEK.
+        /// SHA-256 of the canonical form of the KEK's key policy, as the enclave saw it before it asked
+        /// for the DEK.
         key_policy: Digest,
         /// The DEK that was unwrapped.
         dek_id: DekId,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use strongroom_attestation::key_policy::{Changes, Finding, Releases, Rules, lint};
+use strongroom_attestation::key_policy::{Changes, Finding, Releases, Rules, canonical, lint};
+use strongroom_shared::digest::Digest;
 
 use super::measured::MeasuredArgs;
 use crate::error::Error;
@@ -25,7 +26,7 @@ pub(crate) struct LintArgs {
     /// The policy is of the KEK that a DEK is being moved to: roles may Encrypt.
     #[arg(long)]
     kek_change: bool,
-    /// Print {"findings":[{"statement","sid","code","what","about","exploit"}]}.
+    /// Print {"digest","findings":[{"statement","sid","code","what","about","exploit"}]}.
     #[arg(long)]
     json: bool,
 }
@@ -40,12 +41,17 @@ impl LintArgs {
             Releases::Exactly(&measurements)
         };
         let rules = Rules { releases, changes: self.changes, kek_change: self.kek_change };
-        let findings = lint(&policy(&bytes), &rules);
+        let policy = policy(&bytes);
+        let findings = lint(&policy, &rules);
+        let digest = canonical(&policy).map(|form| Digest::of(&form));
         if self.json {
             let findings = findings.iter().map(FindingLine::from).collect();
-            files::write_json(&Report { findings }, out)?;
+            files::write_json(&Report { digest, findings }, out)?;
         } else {
             write(&findings, &rules, out)?;
+            if let Some(digest) = digest {
+                writeln!(out, "digest: {digest}, as receipts of boots have it")?;
+            }
         }
         Ok(if findings.is_empty() { Outcome::Done } else { Outcome::NotValid })
     }
@@ -94,6 +100,8 @@ fn write(findings: &[Finding], rules: &Rules<'_>, out: &mut dyn Write) -> Result
 
 #[derive(Serialize)]
 struct Report<'a> {
+    /// Of the canonical form, as the receipts of boots have it; null where it is not JSON.
+    digest: Option<Digest>,
     findings: Vec<FindingLine<'a>>,
 }
 

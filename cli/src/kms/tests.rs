@@ -160,6 +160,10 @@ fn a_policy_is_linted() {
     assert_eq!(finding["sid"], "ReleaseToTheMeasuredEnclave1");
     assert_eq!(finding["code"], "other_measurements");
     assert!(finding["what"].is_string() && finding["exploit"].is_string());
+    // as written, and as KMS gives it back
+    let digest = said["digest"].as_str().unwrap();
+    let (_, said) = run(&["lint-policy", &got]).unwrap();
+    assert!(said.contains(&format!("digest: {digest}, ")), "{said}");
 }
 
 #[test]

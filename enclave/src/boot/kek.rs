@@ -7,13 +7,13 @@
 //! this boot: the receipt carries the digest of the one that was seen, and CloudTrail has the rest.
 
 use aws_sdk_kms::types::{KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType};
-use strongroom_attestation::key_policy::{Finding, Measurements, Releases, Rules, lint};
+use strongroom_attestation::key_policy::{Finding, Measurements, Releases, Rules, canonical, lint};
 use strongroom_attestation::nsm::{NsmClient, NsmError};
 use strongroom_shared::digest::Digest;
 
 use super::{BootError, CONFIGURATION_PCR, Measured, POLICY_PCR};
 use crate::config::{KeyArn, KmsConfig};
-use crate::kms::{Kms, printable};
+use crate::kms::{Kms, KmsError, Operation, printable};
 
 /// The register of the image.
 const IMAGE_PCR: u16 = 0;
@@ -151,7 +151,10 @@ impl<'a> CheckedKek<'a> {
         if kms.has_grants(arn).await? {
             return Err(KekError::Grants { which }.into());
         }
-        Ok(Self { arn, key_policy: Digest::of(key_policy.as_bytes()) })
+        let problem = "expected a Policy in JSON";
+        let reply = KmsError::Reply { operation: Operation::GetKeyPolicy, problem };
+        let key_policy = Digest::of(&canonical(&key_policy).ok_or(reply)?);
+        Ok(Self { arn, key_policy })
     }
 
     /// The key.
@@ -159,7 +162,7 @@ impl<'a> CheckedKek<'a> {
         self.arn
     }
 
-    /// SHA-256 of the text of its key policy.
+    /// SHA-256 of the canonical form of its key policy.
     pub(super) fn key_policy(&self) -> Digest {
         self.key_policy
     }
