@@ -19,7 +19,8 @@
 //! 2. each `Allow` names actions out of one table, without wildcards, and roles by their ARN;
 //! 3. `kms:Decrypt` and `kms:GenerateDataKey` stand only where image (PCR0), configuration (PCR16) and
 //!    policy (PCR17) are bound at once;
-//! 4. `kms:PutKeyPolicy` stands nowhere, or as the break-glass: alone, and not for the host's role.
+//! 4. `kms:PutKeyPolicy` stands nowhere, or as the break-glass: alone, and for admin roles;
+//! 5. what manages the key is for admin roles, and never for the host's.
 //!
 //! Grants are no part of a key policy: whoever relies on one looks at `ListGrants` as well.
 
@@ -50,7 +51,7 @@ pub use canonical::canonical;
 pub use finding::{Excerpt, Finding, Place};
 pub use generate::{KeyPolicySpec, SpecError};
 pub use hole::Hole;
-pub use lint::{MAX_FINDINGS, lint};
+pub use lint::{MAX_FINDINGS, lint, releases_to_somebody};
 pub use role::{ParseRoleArnError, RoleArn};
 
 /// The most bytes of a key policy (KMS resource quotas: 32 KB).
@@ -164,4 +165,7 @@ pub struct Rules<'a> {
     pub changes: Changes,
     /// Whether a change to this KEK is under way: then roles may `Encrypt` under it.
     pub kek_change: bool,
+    /// The roles that may manage the key and, as the break-glass, change its policy. `None`: any
+    /// named role that the DEK is not released through.
+    pub admins: Option<&'a [RoleArn]>,
 }

@@ -45,9 +45,9 @@ pub(crate) enum Command {
     /// Sign the policy again and measure anew, after policy.json or enclave.toml was edited.
     ///
     /// Signs DIR/policy.json as policy-admin-1 and policy-admin-2, and installs a KMS key policy for
-    /// the PCR16 and PCR17 that follow from the two files, and for those of
-    /// kms.key_policy.also_releases_to. A policy is read at boot only: restart the
-    /// enclave afterwards.
+    /// the PCR16 and PCR17 that follow from the two files, for those of
+    /// kms.key_policy.also_releases_to, and for its admin_roles. A policy is read at boot only:
+    /// restart the enclave afterwards.
     #[command(after_help = "Example:\n  strongroom dev update env")]
     Update {
         /// The folder that `strongroom dev init` made.
@@ -123,7 +123,9 @@ pub(crate) enum DevError {
     #[error("key_arn: expected arn:aws:kms:REGION:ACCOUNT:key/ID from the local kms")]
     Arn,
     /// An edited configuration does not say what the key policy may be.
-    #[error("enclave.toml: kms.key_policy: expected changes and, perhaps, also_releases_to")]
+    #[error(
+        "enclave.toml: kms.key_policy: expected changes, admin_roles and, perhaps, also_releases_to"
+    )]
     KekRules,
     /// A document of ours cannot be written.
     #[error("{0}: cannot be written")]

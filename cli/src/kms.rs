@@ -24,7 +24,8 @@ pub(crate) enum Command {
     /// configuration (PCR16) and signing policy (PCR17) together, and look at the key; it lets the
     /// admin roles manage the key without using it. --pcr0, --config-pcr and --policy-pcr are required,
     /// or --measurements in their place. While an upgrade rolls give each of them several times: the
-    /// first of each belong together, and so on; one that is given once goes with all.
+    /// first of each belong together, and so on; one that is given once goes with all. An immutable
+    /// policy is for one image, configuration and signing policy.
     #[command(
         after_help = "Examples:\n  strongroom kms key-policy --pcr0 $IMAGE --config-pcr $CONFIG --policy-pcr $POLICY \\\n    --enclave-role arn:aws:iam::111122223333:role/strongroom-enclave \\\n    --admin-role arn:aws:iam::111122223333:role/strongroom-key-admin > key-policy.json\n  strongroom kms key-policy --measurements old.json --measurements new.json \\\n    --enclave-role … --admin-role … --changes break-glass > key-policy.json"
     )]
@@ -34,10 +35,11 @@ pub(crate) enum Command {
     /// Reads a key policy, or what `aws kms get-key-policy` prints, with the linter that the enclave
     /// runs at each boot. Tells each finding with its statement, what it is and how it is exploited. It is
     /// an allow-list: what it does not know is a finding, and Deny statements are not relied upon.
-    /// With measurements the policy may release the DEK to these only. Grants are no part of a key
+    /// With measurements the policy may release the DEK to these only; with admin roles these only may
+    /// manage the key and change its policy, as the enclave checks. Grants are no part of a key
     /// policy: see `aws kms list-grants`. Exit code 0: no finding, 1: findings, 2: wrong usage.
     #[command(
-        after_help = "Examples:\n  strongroom kms lint-policy key-policy.json\n  aws kms get-key-policy --key-id $KEY_ARN --policy-name default | \\\n    strongroom kms lint-policy - --measurements measurements.json --json"
+        after_help = "Examples:\n  strongroom kms lint-policy key-policy.json\n  aws kms get-key-policy --key-id $KEY_ARN --policy-name default | \\\n    strongroom kms lint-policy - --measurements measurements.json --admin-role $ADMIN_ROLE --json"
     )]
     LintPolicy(LintArgs),
 }
@@ -47,7 +49,7 @@ impl Command {
         match self {
             Self::KeyPolicy(args) => {
                 writeln!(out, "{}", args.policy()?)?;
-                eprint!("{}", advice(args.changes, args.kek_change));
+                eprint!("{}", advice(args.changes, args.kek_change, &args.admin_roles));
                 Ok(Outcome::Done)
             }
             Self::LintPolicy(args) => args.run(out),
@@ -72,11 +74,12 @@ pub(crate) struct KeyPolicyArgs {
     #[arg(long = "admin-role", value_name = "ARN", required = true)]
     admin_roles: Vec<RoleArn>,
     /// break-glass: the admin roles can change the policy, which CloudTrail shows. immutable: nobody
-    /// can. The enclave's configuration says the same, as kms.key_policy.changes.
+    /// can, so it takes one release only, and no --kek-change. The enclave's configuration says the same, as kms.key_policy.changes.
     #[arg(long, value_name = "HOW", default_value = "break-glass")]
     changes: Changes,
     /// Let the enclave roles Encrypt as well, to move a DEK to this KEK: for the boot with
-    /// kms.previous_key_arn in its configuration. Write the policy without it afterwards.
+    /// kms.previous_key_arn in its configuration. Write the policy without it afterwards: so it is
+    /// for break-glass policies only.
     #[arg(long)]
     kek_change: bool,
 }
@@ -109,7 +112,7 @@ impl KeyPolicyArgs {
 }
 
 /// What to do with a key policy.
-fn advice(changes: Changes, kek_change: bool) -> String {
+fn advice(changes: Changes, kek_change: bool, admin_roles: &[RoleArn]) -> String {
     let (who, bypass) = match changes {
         Changes::BreakGlass => (
             "as one of the admin roles (KMS takes no policy that its caller could not change again)",
@@ -138,11 +141,13 @@ fn advice(changes: Changes, kek_change: bool) -> String {
     } else {
         ""
     };
+    let admins: Vec<_> = admin_roles.iter().map(|role| format!("\"{role}\"")).collect();
+    let admins = admins.join(", ");
     format!(
         "\nA new key, {who}:\n  aws kms create-key --description strongroom-kek --policy file://key-policy.json{bypass}\n\
          A key that exists:\n  aws kms put-key-policy --key-id $KEY_ARN --policy-name default \\\n    \
          --policy file://key-policy.json{bypass}\n\
-         In the enclave's configuration:\n  [kms.key_policy]\n  changes = \"{changes}\"\n{after}{encrypt}"
+         In the enclave's configuration:\n  [kms.key_policy]\n  changes = \"{changes}\"\n  admin_roles = [{admins}]\n{after}{encrypt}"
     )
 }
 

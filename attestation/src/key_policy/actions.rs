@@ -71,7 +71,7 @@ const DANGEROUS: [(&str, Hole); 9] = [
 pub(super) enum Class {
     /// Anybody may.
     Read,
-    /// Named roles may.
+    /// Admin roles may, and never the host's.
     Manage,
     /// Attested enclaves may.
     Decrypt,

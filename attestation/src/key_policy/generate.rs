@@ -1,5 +1,7 @@
 //! [`KeyPolicySpec`] → the text of a key policy.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use thiserror::Error;
 
@@ -33,6 +35,20 @@ pub enum SpecError {
     /// A role would keep the key and use it.
     #[error("{0}: expected an enclave role or an admin role, found both")]
     BothRoles(RoleArn),
+    /// An immutable policy would let the host encrypt a DEK that it knows for ever.
+    #[error(
+        "changes: expected break-glass while the kek changes, found immutable: the statement for \
+             kms:Encrypt could never be removed"
+    )]
+    ImmutableKekChange,
+    /// An immutable policy would name measurements that no enclave could boot with. An enclave takes a
+    /// policy that names itself and what its configuration lists, and of two configurations only the
+    /// later can list the other.
+    #[error(
+        "releases: expected the same measurements in all of an immutable policy: of two \
+             configurations only the later can list the other, so the earlier could never boot"
+    )]
+    ImmutableReleases,
     /// The policy has a hole, by this module's own linter: it is too large, for example.
     #[error("key policy: {0}")]
     Refused(Finding),
@@ -63,7 +79,7 @@ impl KeyPolicySpec {
     }
 
     fn write(&self, kek_change: bool) -> Result<String, SpecError> {
-        self.check()?;
+        self.check(kek_change)?;
         let mut statements: Vec<_> =
             self.releases.iter().zip(1..).map(|(r, n)| self.release(r, n)).collect();
         statements.push(Statement::of(
@@ -86,16 +102,20 @@ impl KeyPolicySpec {
 
         let measurements: Vec<Measurements> =
             self.releases.iter().map(|r| r.measurements).collect();
-        let rules =
-            Rules { releases: Releases::Exactly(&measurements), changes: self.changes, kek_change };
+        let rules = Rules {
+            releases: Releases::Exactly(&measurements),
+            changes: self.changes,
+            kek_change,
+            admins: Some(&self.admin_roles),
+        };
         match lint(&text, &rules).into_iter().next() {
             Some(finding) => Err(SpecError::Refused(finding)),
             None => Ok(text),
         }
     }
 
-    fn check(&self) -> Result<(), SpecError> {
-        let Self { releases, enclave_roles, admin_roles, changes: _ } = self;
+    fn check(&self, kek_change: bool) -> Result<(), SpecError> {
+        let Self { releases, enclave_roles, admin_roles, changes } = self;
         for (name, is_empty) in [
             ("releases", releases.is_empty()),
             ("enclave roles", enclave_roles.is_empty()),
@@ -113,8 +133,18 @@ impl KeyPolicySpec {
                 return Err(SpecError::Zero(name));
             }
         }
-        let both = |admin: &&RoleArn| enclave_roles.iter().any(|role| role.is_same_role(admin));
-        match admin_roles.iter().find(both) {
+        if *changes == Changes::Immutable {
+            if kek_change {
+                return Err(SpecError::ImmutableKekChange);
+            }
+            let mut releases = releases.iter().map(|release| release.measurements);
+            let first = releases.next();
+            if releases.any(|other| Some(other) != first) {
+                return Err(SpecError::ImmutableReleases);
+            }
+        }
+        let enclaves: BTreeSet<_> = enclave_roles.iter().map(RoleArn::identity).collect();
+        match admin_roles.iter().find(|admin| enclaves.contains(&admin.identity())) {
             Some(role) => Err(SpecError::BothRoles(role.clone())),
             None => Ok(()),
         }

@@ -30,10 +30,12 @@ pub enum Hole {
     CreateGrant,
     ReplicateKey,
     ImportKeyMaterial,
-    // changes
+    // changes and management
     PolicyChange,
     PolicyChangeByHost,
     PolicyChangeNotAlone,
+    OtherAdmin,
+    ManagedByHost,
     // on which condition
     ImageNotBound,
     ConfigurationNotBound,
@@ -47,7 +49,7 @@ pub enum Hole {
 
 impl Hole {
     /// All of them, in the order of the type.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::TooLarge,
         Self::NotJson,
         Self::DuplicateMember,
@@ -72,6 +74,8 @@ impl Hole {
         Self::PolicyChange,
         Self::PolicyChangeByHost,
         Self::PolicyChangeNotAlone,
+        Self::OtherAdmin,
+        Self::ManagedByHost,
         Self::ImageNotBound,
         Self::ConfigurationNotBound,
         Self::PolicyNotBound,
@@ -233,6 +237,19 @@ impl Hole {
                 "kms:PutKeyPolicy together with other actions",
                 "the right to change everything hides among the rights of every day, and is handed \
                  on with them",
+            ),
+            Self::OtherAdmin => (
+                "other_admin",
+                "kms:PutKeyPolicy or a management action for a role that is no admin role of the \
+                 configuration",
+                "whoever once could change the policy leaves a role of their own behind, and opens \
+                 the KEK later",
+            ),
+            Self::ManagedByHost => (
+                "managed_by_host",
+                "a management action for a role that the DEK is released through",
+                "the host has that role's credentials: it could destroy the KEK, and every key \
+                 with it",
             ),
             Self::ImageNotBound => (
                 "image_not_bound",

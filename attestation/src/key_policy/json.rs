@@ -34,12 +34,9 @@ impl Json {
         self.into_list().into_iter().map(Self::text).collect()
     }
 
-    /// A value of a condition: AWS takes booleans and numbers as well as texts.
-    pub(super) fn scalar(self) -> Option<String> {
-        match self {
-            Self::Text(text) | Self::Plain(text) => Some(text),
-            _ => None,
-        }
+    /// Whether it is a value of a condition: AWS takes booleans and numbers as well as texts.
+    pub(super) const fn is_scalar(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Plain(_))
     }
 }
 

@@ -14,6 +14,10 @@ use crate::measure::Pcr;
 
 pub(super) const HOST: &str = "arn:aws:iam::111122223333:role/strongroom-enclave";
 pub(super) const ADMIN: &str = "arn:aws:iam::111122223333:role/strongroom-key-admin";
+pub(super) const HOST_UNDER_A_PATH: &str =
+    "arn:aws:iam::111122223333:role/fleet/a/Strongroom-Enclave";
+pub(super) const ADMIN_UNDER_A_PATH: &str =
+    "arn:aws:iam::111122223333:role/staff/STRONGROOM-KEY-ADMIN";
 pub(super) const STRANGER: &str = "arn:aws:iam::111122223333:role/stranger";
 pub(super) const FOREIGN: &str = "arn:aws:iam::444455556666:role/foreign";
 pub(super) const USER: &str = "arn:aws:iam::111122223333:user/alice";
@@ -33,6 +37,10 @@ pub(super) const NEVER: [&str; 11] = [
     "kms:DeriveSharedSecret",
     "kms:SomethingThatIsYetToCome",
 ];
+
+/// What decides whether the key goes on to exist.
+pub(super) const MANAGEMENT: [&str; 4] =
+    ["kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:EnableKey", "kms:TagResource"];
 
 /// A document: the registers that it names.
 pub(super) type Attested = BTreeMap<u16, Pcr>;
@@ -81,7 +89,10 @@ fn names(principal: &Value, caller: &str) -> bool {
     let account = caller.split(':').nth(4).unwrap();
     let aws = |id: &&Value| {
         let id = id.as_str().unwrap();
-        id == "*" || id == caller || id == account || id == format!("arn:aws:iam::{account}:root")
+        id == "*"
+            || is_same(id, caller)
+            || id == account
+            || id == format!("arn:aws:iam::{account}:root")
     };
     match principal {
         Value::String(text) => text == "*",
@@ -91,6 +102,16 @@ fn names(principal: &Value, caller: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether two ARNs are of one principal: a role is one under any path and in any case.
+pub(super) fn is_same(left: &str, right: &str) -> bool {
+    let meaning = |arn: &str| {
+        let (account, role) = arn.split_once(":role/")?;
+        let name = role.split('/').next_back()?;
+        Some(format!("{account} {}", name.to_uppercase()))
+    };
+    left == right || (meaning(left).is_some() && meaning(left) == meaning(right))
 }
 
 fn holds(operator: &str, key: &str, values: &[&Value], document: Option<&Attested>) -> bool {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::finding::Excerpt;
 use super::hole::Hole;
+use super::json::Json;
 use super::syntax::{Condition, Trouble};
 use super::{Measurements, Releases};
 use crate::measure::Pcr;
@@ -81,16 +82,18 @@ impl Bound {
     }
 }
 
-/// The values that are measurements; the others are found.
-fn measurements(values: &[String], register: &str, troubles: &mut Vec<Trouble>) -> Values {
+/// The values that are measurements; the others are found. A number is none: it was rounded when it
+/// was read, and its digits are not those that AWS compares.
+fn measurements(values: &[Json], register: &str, troubles: &mut Vec<Trouble>) -> Values {
     let mut read = Values::new();
     for value in values {
-        match value.parse::<Pcr>() {
-            Ok(pcr) if pcr.is_zero() => {
+        let pcr = if let Json::Text(text) = value { text.parse::<Pcr>().ok() } else { None };
+        match pcr {
+            Some(pcr) if pcr.is_zero() => {
                 troubles.push((Hole::ZeroMeasurement, Excerpt::of(register)));
             }
-            Ok(pcr) => drop(read.insert(pcr)),
-            Err(_) => troubles.push((Hole::NotAMeasurement, Excerpt::of(register))),
+            Some(pcr) => drop(read.insert(pcr)),
+            None => troubles.push((Hole::NotAMeasurement, Excerpt::of(register))),
         }
     }
     read

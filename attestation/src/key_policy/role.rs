@@ -50,16 +50,21 @@ impl RoleArn {
         &self.0
     }
 
-    /// Whether both are one role. IAM tells roles of an account apart by their name alone, in any
-    /// case and under any path.
-    pub fn is_same_role(&self, other: &Self) -> bool {
-        let identity = |arn: &Self| {
-            let text = arn.0.to_ascii_lowercase();
-            let name = text.rsplit('/').next().map(str::to_owned);
-            (text.split(':').nth(4).map(str::to_owned), name)
-        };
-        identity(self) == identity(other)
+    /// What tells this role apart from others. Within an account IAM has but one role of a name, in
+    /// any case and under any path.
+    pub(super) fn identity(&self) -> RoleIdentity<'_> {
+        let account = self.0.split(':').nth(4).unwrap_or_default();
+        let name = self.0.rsplit('/').next().unwrap_or_default();
+        RoleIdentity { account, name: name.to_ascii_lowercase() }
     }
+}
+
+/// A role by its meaning: equal for two ARNs of one role.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RoleIdentity<'a> {
+    account: &'a str,
+    /// Lower case, without its path.
+    name: String,
 }
 
 /// `aws`, `aws-cn`, `aws-us-gov`, …
@@ -156,8 +161,9 @@ mod tests {
     fn a_role_is_one_in_any_case_and_under_any_path() {
         let role = |text: &str| RoleArn::parse(text).unwrap();
         let enclave = role("arn:aws:iam::111122223333:role/enclave");
-        assert!(enclave.is_same_role(&role("arn:aws:iam::111122223333:role/path/Enclave")));
-        assert!(!enclave.is_same_role(&role("arn:aws:iam::444455556666:role/enclave")));
-        assert!(!enclave.is_same_role(&role("arn:aws:iam::111122223333:role/admin")));
+        let is_same = |text: &str| role(text).identity() == enclave.identity();
+        assert!(is_same("arn:aws:iam::111122223333:role/path/Enclave"));
+        assert!(!is_same("arn:aws:iam::444455556666:role/enclave"));
+        assert!(!is_same("arn:aws:iam::111122223333:role/admin"));
     }
 }

@@ -59,8 +59,8 @@ pub(super) enum Principal {
 pub(super) struct Condition {
     pub(super) operator: String,
     pub(super) key: String,
-    /// One must match; at least one.
-    pub(super) values: Vec<String>,
+    /// One must match; at least one, and each a text, a boolean or a number.
+    pub(super) values: Vec<Json>,
 }
 
 /// Reads a key policy.
@@ -184,9 +184,8 @@ fn conditions(json: Json) -> Option<Vec<Condition>> {
     let mut conditions = Vec::new();
     for (operator, keys) in json.object()? {
         for (key, values) in keys.object()? {
-            let values = values.into_list().into_iter().map(Json::scalar);
-            let values: Vec<_> = values.collect::<Option<_>>()?;
-            if values.is_empty() {
+            let values = values.into_list();
+            if values.is_empty() || !values.iter().all(Json::is_scalar) {
                 return None;
             }
             conditions.push(Condition { operator: operator.clone(), key, values });

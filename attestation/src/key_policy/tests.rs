@@ -1,11 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
+mod admins;
 mod holes;
+mod leak;
 mod mutations;
 
 use serde_json::{Value, json};
 
-use super::model::{ADMIN, CALLERS, HOST, STRANGER, allows, attested};
+use super::model::{
+    ADMIN, ADMIN_UNDER_A_PATH, CALLERS, HOST, HOST_UNDER_A_PATH, STRANGER, allows, attested,
+};
 use super::*;
 
 fn pcr(byte: u8) -> Pcr {
@@ -34,7 +38,7 @@ fn generated(releases: &[Measurements], changes: Changes) -> Value {
 }
 
 fn rules(changes: Changes) -> Rules<'static> {
-    Rules { releases: Releases::Complete, changes, kek_change: false }
+    Rules { releases: Releases::Complete, changes, kek_change: false, admins: None }
 }
 
 /// The codes that the linter tells of a policy.
@@ -82,14 +86,14 @@ fn the_policy_that_is_written() {
 #[test]
 fn each_release_has_a_statement_of_its_own_and_images_do_not_mix() {
     let releases = [measured(1, 2, 3), measured(4, 5, 6)];
-    let policy = generated(&releases, Changes::Immutable);
+    let policy = generated(&releases, Changes::BreakGlass);
     let open = |m: Measurements| allows(&policy, HOST, "kms:Decrypt", Some(&attested(&m)));
     assert!(open(releases[0]) && open(releases[1]));
     for mixed in [measured(1, 5, 6), measured(4, 2, 6), measured(1, 2, 6), measured(4, 5, 3)] {
         assert!(!open(mixed));
     }
     for caller in CALLERS {
-        assert!(!allows(&policy, caller, "kms:PutKeyPolicy", None), "{caller}");
+        assert_eq!(allows(&policy, caller, "kms:PutKeyPolicy", None), caller == ADMIN, "{caller}");
         assert!(!allows(&policy, caller, "kms:Decrypt", None), "{caller}");
     }
     assert!(allows(&policy, ADMIN, "kms:ScheduleKeyDeletion", None));
@@ -115,10 +119,38 @@ fn what_is_not_written() {
     assert_eq!(refused(|s| s.releases[0].pcr8 = Some(Pcr::ZERO)), SpecError::Zero("pcr8"));
     let both = refused(|s| s.admin_roles.push(role(HOST)));
     assert_eq!(both, SpecError::BothRoles(role(HOST)));
+    let path = refused(|s| s.admin_roles[0] = role(HOST_UNDER_A_PATH));
+    assert_eq!(path, SpecError::BothRoles(role(HOST_UNDER_A_PATH)));
     // a hundred releases do not fit into a key policy
     let large = refused(|s| s.releases = s.releases.repeat(100));
     let SpecError::Refused(finding) = large else { unreachable!("{large}") };
     assert_eq!(finding.hole, Hole::TooLarge);
+}
+
+#[test]
+fn an_immutable_policy_is_one_that_can_stay() {
+    let both = [measured(1, 2, 3), measured(4, 5, 6)];
+    let two = spec(&both, Changes::Immutable);
+    assert_eq!(two.to_json(), Err(SpecError::ImmutableReleases));
+    let mut one = spec(&[both[0]; 2], Changes::Immutable);
+    assert_eq!(one.to_json_for_kek_change(), Err(SpecError::ImmutableKekChange));
+    // one enclave, on parents of two roles
+    one.releases[0].pcr3 = Some(pcr(7));
+    one.releases[1].pcr3 = Some(pcr(8));
+    assert!(one.to_json().is_ok());
+}
+
+#[test]
+fn whether_anything_is_released() {
+    let mut policy = generated(&[measured(1, 2, 3)], Changes::BreakGlass);
+    assert!(releases_to_somebody(&policy.to_string()));
+    policy["Statement"][0]["Effect"] = json!("Deny");
+    assert!(!releases_to_somebody(&policy.to_string()));
+    policy["Statement"][0]["Effect"] = json!("Allow");
+    policy["Statement"][0]["Action"] = json!("KMS:generatedatakey");
+    assert!(releases_to_somebody(&policy.to_string()));
+    policy["Statement"][0]["Action"] = json!("kms:DescribeKey");
+    assert!(!releases_to_somebody(&policy.to_string()));
 }
 
 #[test]
@@ -157,10 +189,11 @@ fn while_the_kek_changes_roles_may_encrypt_under_the_new_one() {
     policy["Statement"][3]["Principal"] = json!("*");
     assert_eq!(codes(&policy, &change), ["anyone"]);
 
-    let spec = spec(&[measured(1, 2, 3)], Changes::Immutable);
+    let spec = spec(&[measured(1, 2, 3)], Changes::BreakGlass);
+    let change = Rules { kek_change: true, ..rules(Changes::BreakGlass) };
     let written: Value = serde_json::from_str(&spec.to_json_for_kek_change().unwrap()).unwrap();
     assert!(codes(&written, &change).is_empty());
-    assert_eq!(codes(&written, &rules(Changes::Immutable)), ["encrypt"]);
+    assert_eq!(codes(&written, &rules(Changes::BreakGlass)), ["encrypt"]);
     assert!(allows(&written, HOST, "kms:Encrypt", None));
     assert!(!allows(&written, ADMIN, "kms:Encrypt", None));
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use strongroom_attestation::key_policy::{Changes, Measurements};
+use strongroom_attestation::key_policy::{Changes, Measurements, RoleArn};
 use strongroom_shared::key::PublicKey;
 
 use super::DevError;
@@ -47,6 +47,8 @@ pub(super) struct KmsConfig<'a> {
 #[serde(deny_unknown_fields)]
 pub(super) struct KekRules {
     pub(super) changes: Changes,
+    /// Who may manage the key and, as the break-glass, change its policy.
+    pub(super) admin_roles: Vec<RoleArn>,
     /// Other measurements that it may name, while an upgrade rolls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) also_releases_to: Vec<Measurements>,

@@ -47,7 +47,8 @@ struct KmsMaterial {
     enclave_credentials: PathBuf,
 }
 
-/// `roles.json`: whom the key policy names, kept for `dev update`.
+/// `roles.json`: the roles at the local KMS. The key policy names the enclave's, and those that
+/// `enclave.toml` has as admins.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Roles {
@@ -194,7 +195,11 @@ impl Environment {
                 region,
                 host: KMS_HOST,
                 tls_roots: &String::from_utf8_lossy(&ca),
-                key_policy: KekRules { changes: Changes::BreakGlass, also_releases_to: Vec::new() },
+                key_policy: KekRules {
+                    changes: Changes::BreakGlass,
+                    admin_roles: vec![kms.admin_role.clone()],
+                    also_releases_to: Vec::new(),
+                },
             },
             policy_admins: PolicyAdmins {
                 threshold: THRESHOLD,
@@ -214,12 +219,12 @@ impl Environment {
         roles: Roles,
         configuration: &[u8],
     ) -> Result<(), Error> {
-        let KekRules { changes, also_releases_to } = KekRules::of_toml(configuration)?;
+        let KekRules { changes, admin_roles, also_releases_to } = KekRules::of_toml(configuration)?;
         let releases = std::iter::once(*measurements).chain(also_releases_to).map(Release::from);
         let spec = KeyPolicySpec {
             releases: releases.collect(),
             enclave_roles: vec![roles.enclave_role],
-            admin_roles: vec![roles.admin_role],
+            admin_roles,
             changes,
         };
         let text = at("key policy", spec.to_json().map_err(Error::from))?;

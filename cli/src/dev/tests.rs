@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use strongroom_attestation::key_policy::{Changes, Measurements, Releases, Rules, lint};
+use strongroom_attestation::key_policy::{Changes, Measurements, Releases, RoleArn, Rules, lint};
 use strongroom_attestation::measure;
 use strongroom_policy::Policy;
 use strongroom_shared::dsse::{Envelope, PayloadType};
@@ -12,6 +12,8 @@ use strongroom_shared::dsse::{Envelope, PayloadType};
 use super::environment::Environment;
 use super::*;
 use crate::key::SigningKey;
+
+const ADMIN: &str = "arn:aws:iam::111122223333:role/strongroom-key-admin";
 
 /// Stand-ins for the helper programs, which print what the real ones print.
 fn programs(folder: &Path) {
@@ -78,6 +80,11 @@ fn an_environment_is_complete_and_private() {
     assert_eq!(proxy["credentials"]["source"].as_str(), Some("file"));
     assert_eq!(proxy["credentials"]["path"].as_str(), credentials.to_str());
     assert_eq!(enclave["kms"]["key_policy"]["changes"].as_str(), Some("break-glass"));
+    let roles = fs::read(dir.join("roles.json")).unwrap();
+    let roles: serde_json::Value = serde_json::from_slice(&roles).unwrap();
+    assert_eq!(roles["admin_role"], ADMIN);
+    let admins = enclave["kms"]["key_policy"]["admin_roles"].as_array().unwrap();
+    assert_eq!(admins.as_slice(), [toml::Value::from(ADMIN)]);
     assert_eq!(releases(&dir, Changes::BreakGlass, &[measurements]), 2);
     assert_eq!(measurements.pcr0.to_string(), "ab".repeat(48));
 
@@ -94,14 +101,28 @@ fn an_environment_is_complete_and_private() {
     assert_eq!(releases(&dir, Changes::BreakGlass, &[updated]), 2);
     // the key policy follows the configuration
     let also = serde_json::to_string(&measurements).unwrap().replace("\":", "\"=");
-    let rules = format!("changes = \"immutable\"\nalso_releases_to = [{also}]");
-    let text = text.replace("changes = \"break-glass\"", &rules);
-    fs::write(dir.join("enclave.toml"), &text).unwrap();
-    let updated = environment.update().unwrap();
-    assert_eq!(releases(&dir, Changes::Immutable, &[updated, measurements]), 4);
-    fs::write(dir.join("enclave.toml"), text.replace("[kms.key_policy]", "[kms.other]")).unwrap();
-    let refused = environment.update().unwrap_err().to_string();
-    assert!(refused.starts_with("enclave.toml: kms.key_policy: expected"), "{refused}");
+    let update = |rules: &str| {
+        let text = text.replace("changes = \"break-glass\"", rules);
+        fs::write(dir.join("enclave.toml"), &text).unwrap();
+        environment.update()
+    };
+    let both = format!("changes = \"break-glass\"\nalso_releases_to = [{also}]");
+    let updated = update(&both).unwrap();
+    assert_eq!(releases(&dir, Changes::BreakGlass, &[updated, measurements]), 4);
+    let updated = update("changes = \"immutable\"").unwrap();
+    assert_eq!(releases(&dir, Changes::Immutable, &[updated]), 2);
+    let refused = update(&both.replace("break-glass", "immutable")).unwrap_err().to_string();
+    assert!(refused.starts_with("step key policy: releases: expected the same"), "{refused}");
+    for (from, to) in [("[kms.key_policy]", "[kms.other]"), ("admin_roles", "roles")] {
+        fs::write(dir.join("enclave.toml"), text.replace(from, to)).unwrap();
+        let refused = environment.update().unwrap_err().to_string();
+        assert!(refused.starts_with("enclave.toml: kms.key_policy: expected"), "{refused}");
+    }
+    let others = text.replace("strongroom-key-admin", "other-admin");
+    fs::write(dir.join("enclave.toml"), others).unwrap();
+    environment.update().unwrap();
+    let installed = fs::read_to_string(dir.join("mock/kms/installed.json")).unwrap();
+    assert!(installed.contains("role/other-admin") && !installed.contains(ADMIN));
     fs::write(dir.join("policy.json"), "{}").unwrap();
     let refused = environment.update().unwrap_err().to_string();
     assert!(refused.starts_with("step policy: policy: missing field"), "{refused}");
@@ -112,7 +133,13 @@ fn an_environment_is_complete_and_private() {
 fn releases(dir: &Path, changes: Changes, to: &[Measurements]) -> usize {
     let installed = fs::read_to_string(dir.join("mock/kms/installed.json")).unwrap();
     assert_eq!(installed, fs::read_to_string(dir.join("key-policy.json")).unwrap());
-    let rules = Rules { releases: Releases::Exactly(to), changes, kek_change: false };
+    let admins = [RoleArn::parse(ADMIN).unwrap()];
+    let rules = Rules {
+        releases: Releases::Exactly(to),
+        changes,
+        kek_change: false,
+        admins: Some(&admins),
+    };
     assert_eq!(lint(&installed, &rules), []);
     for measurements in to {
         assert!(installed.contains(&measurements.pcr17.to_string()));

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use strongroom_attestation::key_policy::{Changes, Finding, Releases, Rules, canonical, lint};
+use strongroom_attestation::key_policy::{
+    Changes, Finding, Releases, RoleArn, Rules, canonical, lint, releases_to_somebody,
+};
 use strongroom_shared::digest::Digest;
 
 use super::measured::MeasuredArgs;
@@ -23,6 +25,11 @@ pub(crate) struct LintArgs {
     /// kms:PutKeyPolicy is a finding.
     #[arg(long, value_name = "HOW", default_value = "break-glass")]
     changes: Changes,
+    /// An admin role, as the enclave's configuration lists them as kms.key_policy.admin_roles. A
+    /// statement that lets another role manage the key or change the policy is a finding. Without it
+    /// that may be any named role that the DEK is not released through. Repeatable.
+    #[arg(long = "admin-role", value_name = "ARN")]
+    admin_roles: Vec<RoleArn>,
     /// The policy is of the KEK that a DEK is being moved to: roles may Encrypt.
     #[arg(long)]
     kek_change: bool,
@@ -40,7 +47,12 @@ impl LintArgs {
         } else {
             Releases::Exactly(&measurements)
         };
-        let rules = Rules { releases, changes: self.changes, kek_change: self.kek_change };
+        let rules = Rules {
+            releases,
+            changes: self.changes,
+            kek_change: self.kek_change,
+            admins: (!self.admin_roles.is_empty()).then_some(&self.admin_roles),
+        };
         let policy = policy(&bytes);
         let findings = lint(&policy, &rules);
         let digest = canonical(&policy).map(|form| Digest::of(&form));
@@ -48,7 +60,11 @@ impl LintArgs {
             let findings = findings.iter().map(FindingLine::from).collect();
             files::write_json(&Report { digest, findings }, out)?;
         } else {
-            write(&findings, &rules, out)?;
+            write(&findings, out)?;
+            if findings.is_empty() {
+                let to = released_to(&policy, rules.releases);
+                writeln!(out, "no finding: {to}; changes: {}", rules.changes)?;
+            }
             if let Some(digest) = digest {
                 writeln!(out, "digest: {digest}, as receipts of boots have it")?;
             }
@@ -74,7 +90,7 @@ fn policy(bytes: &[u8]) -> String {
     }
 }
 
-fn write(findings: &[Finding], rules: &Rules<'_>, out: &mut dyn Write) -> Result<(), Error> {
+fn write(findings: &[Finding], out: &mut dyn Write) -> Result<(), Error> {
     for Finding { statement, hole, about } in findings {
         match statement {
             Some(place) => writeln!(out, "{place}: {}", hole.code())?,
@@ -86,16 +102,25 @@ fn write(findings: &[Finding], rules: &Rules<'_>, out: &mut dyn Write) -> Result
         }
         writeln!(out, "  exploit: {}", hole.exploit())?;
     }
-    let to = match rules.releases {
-        Releases::Complete => "image, configuration and policy bound together",
-        Releases::Exactly(_) => "the given measurements only",
-    };
     match findings.len() {
-        0 => writeln!(out, "no finding: the DEK is released to {to}; changes: {}", rules.changes)?,
+        0 => {}
         1 => writeln!(out, "1 finding")?,
         several => writeln!(out, "{several} findings")?,
     }
     Ok(())
+}
+
+/// Whom a policy without a finding releases the DEK to.
+fn released_to(policy: &str, releases: Releases<'_>) -> &'static str {
+    match releases {
+        _ if !releases_to_somebody(policy) => {
+            "the DEK is released to nobody: no statement allows kms:Decrypt or kms:GenerateDataKey"
+        }
+        Releases::Complete => {
+            "the DEK is released to image, configuration and policy bound together"
+        }
+        Releases::Exactly(_) => "the DEK is released to the given measurements only",
+    }
 }
 
 #[derive(Serialize)]

@@ -81,6 +81,11 @@ fn wrong_usage_is_explained() {
         (more(&["--pcr8", &a, "--pcr8", &b]), "--pcr8: expected none, one, or"),
         (more(&["--pcr3", &zero]), "pcr3: expected a measurement, found zero"),
         (more(&["--admin-role", ENCLAVE]), "found both"),
+        (more(&["--changes", "immutable", "--kek-change"]), "changes: expected break-glass while"),
+        (
+            more(&["--changes", "immutable", "--pcr0", &b]),
+            "releases: expected the same measurements",
+        ),
     ];
     for (error, expected) in refused {
         assert!(error.to_string().contains(expected), "{error}");
@@ -94,6 +99,10 @@ fn wrong_usage_is_explained() {
         (&["key-policy", "--pcr0", "ab"][..], "expected 96 hexadecimal digits"),
         (&["key-policy", "--enclave-role", root], "expected arn:aws:iam::<12 digits>:role/NAME"),
         (&["key-policy", "--admin-role", ADMIN], "--enclave-role <ARN>"),
+        (
+            &["lint-policy", "x", "--admin-role", root],
+            "expected arn:aws:iam::<12 digits>:role/NAME",
+        ),
         (&["lint-policy", "x", "--changes", "never"], "expected immutable or break-glass"),
         (&["lint-policy", "x", "--measurements", "m", "--pcr0", &a], "cannot be used with"),
     ] {
@@ -104,14 +113,18 @@ fn wrong_usage_is_explained() {
 
 #[test]
 fn what_to_do_is_said() {
-    let normal = advice(Changes::BreakGlass, false);
+    let admins = [RoleArn::parse(ADMIN).unwrap(), RoleArn::parse(ENCLAVE).unwrap()];
+    let normal = advice(Changes::BreakGlass, false, &admins);
     assert!(normal.contains("aws kms create-key") && normal.contains("put-key-policy"));
     assert!(normal.contains("admin roles") && !normal.contains("bypass"));
-    assert!(normal.contains("changes = \"break-glass\""));
-    let forever = advice(Changes::Immutable, false);
+    let configuration = format!(
+        "  [kms.key_policy]\n  changes = \"break-glass\"\n  admin_roles = [\"{ADMIN}\", \"{ENCLAVE}\"]\n"
+    );
+    assert!(normal.contains(&configuration), "{normal}");
+    let forever = advice(Changes::Immutable, false, &admins);
     assert_eq!(forever.matches("--bypass-policy-lockout-safety-check").count(), 2);
     assert!(forever.contains("nobody of the account"));
-    assert!(advice(Changes::BreakGlass, true).contains("without --kek-change"));
+    assert!(advice(Changes::BreakGlass, true, &admins).contains("without --kek-change"));
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> String {
@@ -164,6 +177,48 @@ fn a_policy_is_linted() {
     let digest = said["digest"].as_str().unwrap();
     let (_, said) = run(&["lint-policy", &got]).unwrap();
     assert!(said.contains(&format!("digest: {digest}, ")), "{said}");
+}
+
+#[test]
+fn who_keeps_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b, c] = ["0a", "0b", "0c"].map(hex);
+    let three = ["--pcr0", &a, "--config-pcr", &b, "--policy-pcr", &c];
+    let policy = key_policy(&three).unwrap();
+    let file = write(folder.path(), "policy.json", &policy);
+    let other = "arn:aws:iam::111122223333:role/other";
+    let both = ["lint-policy", &file, "--admin-role", other, "--admin-role", ADMIN];
+    assert_eq!(run(&both).unwrap().0, Outcome::Done);
+    let (outcome, said) = run(&["lint-policy", &file, "--admin-role", other]).unwrap();
+    assert_eq!(outcome, Outcome::NotValid);
+    assert!(said.contains(r#"("AdminsManageButCannotUse"): other_admin"#), "{said}");
+    assert!(said.contains("opens the KEK later") && said.contains("2 findings\n"), "{said}");
+    let file = write(folder.path(), "host.json", &policy.replace(ADMIN, ENCLAVE));
+    let (outcome, said) = run(&["lint-policy", &file]).unwrap();
+    assert_eq!(outcome, Outcome::NotValid);
+    assert!(said.contains(": managed_by_host\n"), "{said}");
+}
+
+#[test]
+fn a_policy_that_releases_nothing_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b, c] = ["0a", "0b", "0c"].map(hex);
+    let three = ["--pcr0", &a, "--config-pcr", &b, "--policy-pcr", &c];
+    let said = |policy: &str, more: &[&str]| {
+        let file = write(folder.path(), "policy.json", policy);
+        let (outcome, said) = run(&[&["lint-policy", &file], more].concat()).unwrap();
+        assert_eq!(outcome, Outcome::Done);
+        said
+    };
+    let policy = key_policy(&three).unwrap();
+    assert!(said(&policy, &[]).contains("released to image, configuration and policy bound"));
+    assert!(said(&policy, &three).contains("released to the given measurements only"));
+    let mut nobody: Value = serde_json::from_str(&policy).unwrap();
+    nobody["Statement"].as_array_mut().unwrap().remove(0);
+    for more in [&[][..], &three] {
+        let said = said(&nobody.to_string(), more);
+        assert!(said.starts_with("no finding: the DEK is released to nobody: "), "{said}");
+    }
 }
 
 #[test]

@@ -149,6 +149,7 @@ fn body() -> Body {
         event: Event::Boot {
             configuration: Digest::of(b"configuration"),
             key_policy: Digest::of(b"key policy"),
+            previous_key_policy: None,
             dek_id: DekId::from_bytes([0; 32]),
             dek_generated: false,
         },

@@ -124,6 +124,7 @@ const CASES: &[Case] = &[
         |p| p["Statement"][3]["Action"] = json!(["kms:PutKeyPolicy", "kms:EnableKey"]),
         &["policy_change_not_alone"],
     ),
+    (|p| p["Statement"][2]["Principal"] = json!({"AWS": [ADMIN, HOST]}), &["managed_by_host"]),
     // on which condition
     (|p| operator(p, "ImageSha384", "StringLike"), &["image_not_bound"]),
     (|p| operator(p, "PCR16", "ForAnyValue:StringEquals"), &["configuration_not_bound"]),
@@ -158,6 +159,8 @@ const CASES: &[Case] = &[
     (|p| registers(p)[IMAGE] = json!("*"), &["not_a_measurement"]),
     (|p| registers(p)[IMAGE] = json!("${aws:username}"), &["not_a_measurement"]),
     (|p| registers(p)[IMAGE] = json!([pcr(1), true]), &["not_a_measurement"]),
+    // a number of 96 digits
+    (|p| registers(p)[IMAGE] = json!(1e95), &["not_a_measurement"]),
     (|p| registers(p)[IMAGE] = json!([pcr(1), Pcr::ZERO]), &["zero_measurement"]),
     (|p| registers(p)["kms:RecipientAttestation:PCR17"] = json!(Pcr::ZERO), &["zero_measurement"]),
     (
@@ -225,7 +228,7 @@ fn the_root_with_everything() {
 
 #[test]
 fn no_hole_is_without_a_test_or_an_explanation() {
-    let elsewhere = ["not_json", "other_measurements", "policy_change"];
+    let elsewhere = ["not_json", "other_measurements", "policy_change", "other_admin"];
     let tested: BTreeSet<_> =
         CASES.iter().flat_map(|(_, codes)| codes.iter().copied()).chain(elsewhere).collect();
     let all: BTreeSet<_> = Hole::ALL.iter().map(|hole| hole.code()).collect();
