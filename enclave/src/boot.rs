@@ -77,8 +77,15 @@ pub enum BootError {
     /// Another policy is in PCR17 for the rest of this life.
     #[error("boot: policy: another one is locked into PCR17; restart the enclave to change it")]
     PolicyLocked,
-    /// The TLS roots of the configuration.
-    #[error("boot: kms.tls_roots: {0}")]
+    /// A change to another KEK needs `Encrypt` on it, and then only `dek_ids` tell the DEK.
+    #[error(
+        "boot: policy: expected one that lists its dek_ids, found a provisioning one, while the \
+         configuration has kms.previous_key_arn: whoever may encrypt under the kek could bring a \
+         DEK of their own"
+    )]
+    KekChangeWhileProvisioning,
+    /// TLS.
+    #[error("boot: tls: {0}")]
     Tls(#[from] rustls::Error),
     /// KMS.
     #[error("boot: {0}")]
@@ -134,8 +141,10 @@ impl BootError {
             | Self::PolicyQuorum { .. }
             | Self::Policy(_)
             | Self::KeyCrosses
+            | Self::KekChangeWhileProvisioning
             | Self::PolicyExpired { .. } => Code::BootPolicyRefused,
             Self::PolicyLocked => Code::BootPolicyLocked,
+            Self::Kms(KmsError::Credentials { .. }) => Code::MalformedRequest,
             Self::Kms(KmsError::Unreachable { .. }) => Code::BootKmsUnreachable,
             Self::Kms(KmsError::Refused { .. }) => Code::BootKmsRefused,
             Self::Kms(KmsError::Reply { .. })

@@ -15,7 +15,8 @@
 //! `ReEncrypt` is never called: it takes no attestation document, so a key policy that allows it
 //! lets whoever has the credentials carry the DEK to a key of their own.
 
-pub mod connector;
+mod connector;
+mod credentials;
 mod error;
 mod reads;
 mod retry;
@@ -24,19 +25,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, KeyEncryptionMechanism, RecipientInfo};
 use strongroom_attestation::nsm::NsmError;
-use strongroom_shared::wire;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::config::{Config, KeyArn};
 use crate::platform::Transport;
+pub(crate) use credentials::HostCredentials;
 use error::explain;
 pub(crate) use error::printable;
 pub use error::{KmsError, Operation, Refusal};
@@ -47,19 +47,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes a fresh attestation document with the key that KMS is to encrypt to. Called for each
 /// attempt: KMS refuses documents of more than five minutes, and one document is for one request.
-pub type Documents<'a> = &'a (dyn Fn() -> Result<Vec<u8>, NsmError> + Sync);
+pub(crate) type Documents<'a> = &'a (dyn Fn() -> Result<Vec<u8>, NsmError> + Sync);
 
 /// A DEK that KMS generated.
-#[derive(Debug)]
-pub struct Generated {
+pub(crate) struct Generated {
     /// `CiphertextForRecipient`, a CMS EnvelopedData: the DEK, encrypted to the key in the document.
-    pub ciphertext_for_recipient: Vec<u8>,
+    pub(crate) ciphertext_for_recipient: Vec<u8>,
     /// The DEK as KMS encrypted it under the KEK.
-    pub encrypted_dek: Vec<u8>,
+    pub(crate) encrypted_dek: Vec<u8>,
 }
 
 /// A client for the KEKs of the measured configuration, for the calls of one boot.
-pub struct Kms {
+pub(crate) struct Kms {
     client: aws_sdk_kms::Client,
     deployment: String,
     attempts: Attempts,
@@ -67,35 +66,20 @@ pub struct Kms {
 
 impl Kms {
     /// A client with the host's credentials, which prove nothing.
-    ///
-    /// They lie in memory that is wiped on drop: what came from the host in
-    /// [`wire::Credentials`], the SDK's own in its `Credentials`; the frame that carried them is
-    /// wiped by the connection that read it, but for the buffer that collects frames, where later
-    /// ones come to lie over it. The signing key that is derived for one day, region and
-    /// service, and the token in the headers of a request, are the SDK's and hyper's, live as long as
-    /// the call, and are not wiped. Whoever can read this memory reads the DEK, too.
-    pub fn new<T: Transport>(
+    pub(crate) fn new<T: Transport>(
         config: &Config,
         clock: Clock,
-        credentials: &wire::Credentials,
+        credentials: HostCredentials,
         transport: Arc<T>,
     ) -> Result<Self, rustls::Error> {
         let kms = config.kms();
-        let wire::Credentials { access_key_id, secret_access_key, session_token } = credentials;
-        let credentials = Credentials::new(
-            access_key_id,
-            secret_access_key,
-            session_token.clone(),
-            None,
-            "strongroom-host",
-        );
         let timeouts = TimeoutConfig::builder().operation_timeout(TIMEOUT).build();
         let connector = connector::KmsConnector::new(kms, clock, transport)?;
         let sdk = aws_sdk_kms::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(kms.region.clone()))
             .endpoint_url(format!("https://{}", kms.host.to_str()))
-            .credentials_provider(credentials)
+            .credentials_provider(credentials.into_sdk())
             .time_source(clock)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             // The SDK's retries would send the same document again; see `retry`.
@@ -113,7 +97,7 @@ impl Kms {
     }
 
     /// `Decrypt` with `Recipient`: the DEK that the host stored, as `CiphertextForRecipient`.
-    pub async fn decrypt(
+    pub(crate) async fn decrypt(
         &self,
         key: &KeyArn,
         encrypted_dek: &[u8],
@@ -136,7 +120,7 @@ impl Kms {
     }
 
     /// `GenerateDataKey` with `Recipient`: a new DEK, under a provisioning policy only.
-    pub async fn generate(
+    pub(crate) async fn generate(
         &self,
         key: &KeyArn,
         documents: Documents<'_>,
@@ -162,7 +146,7 @@ impl Kms {
 
     /// `Encrypt`, for the change to another KEK. The plaintext is in a request that the host carries
     /// inside of TLS; the SDK's copies of it in this memory are not wiped.
-    pub async fn encrypt(
+    pub(crate) async fn encrypt(
         &self,
         key: &KeyArn,
         plaintext: &Zeroizing<Vec<u8>>,

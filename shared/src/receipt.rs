@@ -51,6 +51,9 @@ pub enum Event {
         /// SHA-256 of the canonical form of the KEK's key policy, as the enclave saw it before it asked
         /// for the DEK.
         key_policy: Digest,
+        /// The same of the previous KEK, where this boot moved the DEK from it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous_key_policy: Option<Digest>,
         /// The DEK that was unwrapped.
         dek_id: DekId,
         /// Whether this boot generated the DEK.

@@ -85,15 +85,16 @@ pub struct BootMaterial {
     pub position: Option<Position>,
 }
 
-/// AWS credentials that the host lends. Wiped on drop; never printed.
+/// AWS credentials that the host lends, such as fit into a request: the enclave refuses others. Wiped on
+/// drop; never printed.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
-    /// `AccessKeyId`.
+    /// `AccessKeyId`: 1 to 128 ASCII letters and digits.
     pub access_key_id: String,
-    /// `SecretAccessKey`.
+    /// `SecretAccessKey`: 1 to 256 visible ASCII characters.
     pub secret_access_key: String,
-    /// `Token`, of temporary credentials.
+    /// `Token`, of temporary credentials: 1 to 16,384 visible ASCII characters.
     pub session_token: Option<String>,
 }
 

@@ -4,6 +4,7 @@ mod kek;
 mod policy;
 
 use std::collections::BTreeMap;
+use std::convert::identity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use strongroom_attestation::key_policy::Changes;
+use strongroom_attestation::nsm::Nsm;
 use strongroom_enclave::boot::Measured;
+use strongroom_enclave::platform::Transport;
 use strongroom_enclave::server::Server;
 use strongroom_mock::kms::{self, LocalKms};
 use strongroom_mock::nsm::MockNsm;
@@ -96,6 +99,7 @@ impl World {
             key_arn: made.key_arn.as_str().to_owned(),
             previous_key_arn: None,
             changes: Changes::BreakGlass,
+            admin_roles: vec![made.admin_role.clone()],
             also_releases_to: Vec::new(),
         };
         Self { dir, principals, kms_address, made, sockets: AtomicU32::new(0), policy, kek }
@@ -158,23 +162,39 @@ impl World {
     pub async fn start_configured(&self, change: impl FnOnce(String) -> String) -> Running {
         let configuration = change(String::from_utf8(self.configuration()).unwrap());
         let start = Start { image: IMAGE, relay: self.kms_address };
-        self.launch(start, configuration.as_bytes()).await
+        self.launch(start, configuration.as_bytes(), nsm, identity).await
     }
 
     /// Starts an enclave.
     pub async fn start_as(&self, start: Start) -> Running {
-        self.launch(start, &self.configuration()).await
+        self.start_on(start, nsm, identity).await
     }
 
-    async fn launch(&self, start: Start, configuration: &[u8]) -> Running {
+    /// Starts an enclave on devices that somebody has changed.
+    pub async fn start_on<T: Transport>(
+        &self,
+        start: Start,
+        nsm: impl FnOnce(MockNsm) -> Arc<dyn Nsm>,
+        transport: impl FnOnce(UnixTransport) -> T,
+    ) -> Running {
+        self.launch(start, &self.configuration(), nsm, transport).await
+    }
+
+    async fn launch<T: Transport>(
+        &self,
+        start: Start,
+        configuration: &[u8],
+        nsm: impl FnOnce(MockNsm) -> Arc<dyn Nsm>,
+        transport: impl FnOnce(UnixTransport) -> T,
+    ) -> Running {
         let number = self.sockets.fetch_add(1, Ordering::Relaxed);
         let socket = self.dir.path().join(format!("enclave-{number}.sock"));
         let relay = self.dir.path().join(format!("relay-{number}.sock"));
         let listener = UnixListener::bind(&relay).unwrap();
         tokio::spawn(relay_to(listener, start.relay));
-        let nsm = Arc::new(MockNsm::new(self.pki(), start.image).unwrap());
+        let nsm = nsm(MockNsm::new(self.pki(), start.image).unwrap());
         let measured = Measured::measure(nsm, configuration).unwrap();
-        let transport = UnixTransport::bind(&socket, relay).unwrap();
+        let transport = transport(UnixTransport::bind(&socket, relay).unwrap());
         let server = Server::new(Arc::new(transport), measured);
         let task = tokio::spawn(async move {
             let error = server.serve().await;
@@ -258,6 +278,11 @@ pub struct Ready {
     pub booted: Booted,
     /// The wallets as the host stores them: `hot-eth`, `deposits-eth`.
     pub sealed: Vec<SealedKey>,
+}
+
+/// The mock NSM as it is.
+fn nsm(nsm: MockNsm) -> Arc<dyn Nsm> {
+    Arc::new(nsm)
 }
 
 /// Boots, and expects success.

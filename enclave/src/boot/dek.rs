@@ -1,16 +1,17 @@
 //! The DEK: released by KMS to what is measured, and known by its own id.
 
 use strongroom_policy::DekRule;
+use strongroom_shared::digest::Digest;
 
-use super::kek::CheckedKek;
+use super::kek::{CheckedKek, Current, Keks};
 use super::{BootError, PolicyLocked, kek_change};
-use crate::kms::{Kms, KmsError, Refusal};
+use crate::kms::{KmsError, Refusal};
 use crate::secret::Dek;
 
 /// A DEK that came from KMS and that the policy accepts.
 pub(super) struct UnwrappedDek {
-    pub(super) dek: Dek,
-    pub(super) origin: Origin,
+    dek: Dek,
+    origin: Origin,
 }
 
 /// Where a DEK comes from, and what the host has to store of it.
@@ -19,8 +20,13 @@ pub(super) enum Origin {
     Stored,
     /// KMS generated it in this boot: the DEK as KMS encrypted it.
     Generated(Vec<u8>),
-    /// It was moved from the previous KEK in this boot: the DEK as KMS encrypted it under the new one.
-    Moved(Vec<u8>),
+    /// It was moved from the previous KEK in this boot.
+    Moved {
+        /// The DEK as KMS encrypted it under the new KEK.
+        encrypted_dek: Vec<u8>,
+        /// SHA-256 of the canonical form of the previous KEK's key policy.
+        previous_key_policy: Digest,
+    },
 }
 
 impl UnwrappedDek {
@@ -28,57 +34,72 @@ impl UnwrappedDek {
     /// is none, has KMS generate one.
     pub(super) async fn ask(
         phase: &PolicyLocked,
-        kms: &Kms,
-        kek: &CheckedKek<'_>,
+        keks: &Keks<'_>,
+        kek: &CheckedKek<'_, Current>,
         stored: Option<&[u8]>,
     ) -> Result<Self, BootError> {
         let Some(stored) = stored else {
-            return Self::generate(phase, kms, kek).await;
+            return Self::generate(phase, kek).await;
         };
         let under_another = |error: &KmsError| {
             matches!(error.refusal(), Some(Refusal::IncorrectKey | Refusal::InvalidCiphertext))
         };
-        match (decrypt(phase, kms, kek, stored).await, phase.previous_kek()) {
-            (Err(BootError::Kms(error)), Some(previous)) if under_another(&error) => {
-                kek_change::move_dek(phase, kms, previous, kek, stored).await
-            }
-            (result, _) => Ok(Self { dek: result?, origin: Origin::Stored }),
+        match Self::decrypt(phase, kek, stored).await {
+            Err(BootError::Kms(error)) if under_another(&error) => match keks.previous().await? {
+                Some(previous) => kek_change::move_dek(phase, &previous, kek, stored).await,
+                None => Err(error.into()),
+            },
+            result => result,
         }
+    }
+
+    /// Attested `Decrypt` of a DEK, which the policy must know.
+    pub(super) async fn decrypt<Role>(
+        phase: &PolicyLocked,
+        kek: &CheckedKek<'_, Role>,
+        encrypted_dek: &[u8],
+    ) -> Result<Self, BootError> {
+        let documents = || phase.measured.document_for_kms();
+        let dek = open(phase, &kek.decrypt(encrypted_dek, &documents).await?)?;
+        // KMS says that the DEK was encrypted under our KEK; it does not say by whom. Whoever may
+        // call Encrypt on the KEK knows the DEK that they made. The policy knows the right one.
+        match phase.policy.dek_rule() {
+            DekRule::Provisioning => {}
+            DekRule::Listed(ids) if ids.contains(&dek.id()) => {}
+            DekRule::Listed(_) => return Err(BootError::DekNotListed(dek.id())),
+        }
+        Ok(Self { dek, origin: Origin::Stored })
     }
 
     async fn generate(
         phase: &PolicyLocked,
-        kms: &Kms,
-        kek: &CheckedKek<'_>,
+        kek: &CheckedKek<'_, Current>,
     ) -> Result<Self, BootError> {
         match phase.policy.dek_rule() {
             DekRule::Provisioning => {}
             DekRule::Listed(_) => return Err(BootError::DekMissing),
         }
         let documents = || phase.measured.document_for_kms();
-        let generated = kms.generate(kek.arn(), &documents).await?;
+        let generated = kek.generate(&documents).await?;
         let dek = open(phase, &generated.ciphertext_for_recipient)?;
         Ok(Self { dek, origin: Origin::Generated(generated.encrypted_dek) })
     }
-}
 
-/// Attested `Decrypt` of a DEK, which the policy must know.
-pub(super) async fn decrypt(
-    phase: &PolicyLocked,
-    kms: &Kms,
-    kek: &CheckedKek<'_>,
-    encrypted: &[u8],
-) -> Result<Dek, BootError> {
-    let documents = || phase.measured.document_for_kms();
-    let dek = open(phase, &kms.decrypt(kek.arn(), encrypted, &documents).await?)?;
-    // KMS says that the DEK was encrypted under our KEK; it does not say by whom. Whoever may
-    // call Encrypt on the KEK knows the DEK that they made. The policy knows the right one.
-    match phase.policy.dek_rule() {
-        DekRule::Provisioning => {}
-        DekRule::Listed(ids) if ids.contains(&dek.id()) => {}
-        DekRule::Listed(_) => return Err(BootError::DekNotListed(dek.id())),
+    /// The same DEK, as KMS encrypted it under the new KEK.
+    pub(super) fn moved(self, encrypted_dek: Vec<u8>, previous_key_policy: Digest) -> Self {
+        Self { origin: Origin::Moved { encrypted_dek, previous_key_policy }, ..self }
     }
-    Ok(dek)
+
+    /// The DEK.
+    pub(super) fn dek(&self) -> &Dek {
+        &self.dek
+    }
+
+    /// The DEK, and where it comes from.
+    pub(super) fn into_parts(self) -> (Dek, Origin) {
+        let Self { dek, origin } = self;
+        (dek, origin)
+    }
 }
 
 fn open(phase: &PolicyLocked, ciphertext_for_recipient: &[u8]) -> Result<Dek, BootError> {

@@ -8,29 +8,24 @@
 //! make DEKs of its own under it. They are not the one that the policy lists; hence no change of the
 //! KEK under a provisioning policy.
 
-use super::dek::{Origin, UnwrappedDek, decrypt};
-use super::kek::{CheckedKek, releases};
+use super::dek::UnwrappedDek;
+use super::kek::{CheckedKek, Current, Previous};
 use super::{BootError, PolicyLocked};
-use crate::config::KeyArn;
-use crate::kms::Kms;
 
-/// Moves the DEK from the KEK `previous`, which is checked first, to `kek`.
+/// Moves the DEK from the KEK `previous` to `kek`.
 pub(super) async fn move_dek(
     phase: &PolicyLocked,
-    kms: &Kms,
-    previous: &KeyArn,
-    kek: &CheckedKek<'_>,
+    previous: &CheckedKek<'_, Previous>,
+    kek: &CheckedKek<'_, Current>,
     stored: &[u8],
 ) -> Result<UnwrappedDek, BootError> {
-    let releases = releases(&phase.measured)?;
-    let config = phase.measured.config.kms();
-    let previous = CheckedKek::previous(kms, config, previous, &releases).await?;
-    let dek = decrypt(phase, kms, &previous, stored).await?;
-    let moved = kms.encrypt(kek.arn(), &dek.for_another_kek()).await?;
+    let unwrapped = UnwrappedDek::decrypt(phase, previous, stored).await?;
+    let moved = kek.encrypt(&unwrapped.dek().for_another_kek()).await?;
     // The host stores it, and the previous KEK may be deleted one day: it has to open.
-    let found = decrypt(phase, kms, kek, &moved).await?.id();
-    if found != dek.id() {
-        return Err(BootError::DekNotMoved { expected: dek.id(), found });
+    let found = UnwrappedDek::decrypt(phase, kek, &moved).await?.dek().id();
+    let expected = unwrapped.dek().id();
+    if found != expected {
+        return Err(BootError::DekNotMoved { expected, found });
     }
-    Ok(UnwrappedDek { dek, origin: Origin::Moved(moved) })
+    Ok(unwrapped.moved(moved, previous.key_policy()))
 }

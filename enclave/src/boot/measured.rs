@@ -5,7 +5,7 @@ use std::sync::Arc;
 use strongroom_attestation::cms::RecipientKey;
 use strongroom_attestation::measure::measurement;
 use strongroom_attestation::nsm::{AttestRequest, Nsm, NsmClient, NsmError};
-use strongroom_policy::Policy;
+use strongroom_policy::{DekRule, Policy};
 use strongroom_shared::dsse::Envelope;
 
 use super::{BootError, CONFIGURATION_PCR, POLICY_PCR, PolicyLocked};
@@ -73,6 +73,10 @@ impl Measured {
         let crosses = |key| admins.keys.values().any(|admin| admin == key);
         if policy.principals().any(|principal| crosses(principal.key())) {
             return Err(BootError::KeyCrosses);
+        }
+        let kek_changes = self.config.kms().previous_key_arn.is_some();
+        if kek_changes && *policy.dek_rule() == DekRule::Provisioning {
+            return Err(BootError::KekChangeWhileProvisioning);
         }
         let clock = Clock::ask(&*self.nsm)?;
         self.check_not_after(&policy, &clock)?;

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use strongroom_policy::{DekRule, Policy};
+use strongroom_policy::Policy;
 use strongroom_shared::attestation::Binding;
 use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::Envelope;
@@ -13,16 +13,15 @@ use strongroom_shared::receipt::{Decision, Event};
 use strongroom_shared::wire::{BootMaterial, Booted};
 
 use super::dek::{Origin, UnwrappedDek};
-use super::kek::{self, CheckedKek, KekError};
+use super::kek::Keks;
 use super::{BootError, Measured};
 use crate::acts::DoneActs;
 use crate::audit::{AuditError, Chain, ReceiptKey};
 use crate::clock::Clock;
-use crate::config::KeyArn;
 use crate::enclave::Enclave;
 use crate::entropy;
 use crate::keys::Keyring;
-use crate::kms::Kms;
+use crate::kms::{HostCredentials, Kms};
 use crate::ledger::Ledger;
 use crate::platform::Transport;
 use crate::secret::Dek;
@@ -50,28 +49,13 @@ impl PolicyLocked {
         *self.policy.digest()
     }
 
-    /// The KEK that the DEK may still be encrypted under.
-    pub(super) fn previous_kek(&self) -> Option<&KeyArn> {
-        self.measured.config.kms().previous_key_arn.as_ref()
-    }
-
-    /// The last phase: with the DEK, an enclave that signs. What fails leaves this phase as it is: KMS
-    /// may be away for a while, and the host may try again.
-    pub async fn boot<T: Transport>(
-        self,
-        material: &BootMaterial,
-        transport: Arc<T>,
-    ) -> Result<Enclave, (Self, BootError)> {
-        let mut this = self;
-        let life = match this.begin_life(material, transport).await {
-            Ok(life) => life,
-            Err(error) => return Err((this, error)),
-        };
+    /// The last phase: an enclave that signs.
+    pub(crate) fn into_enclave(self, life: Life) -> Enclave {
         let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope } =
-            this;
+            self;
         let Life { dek, receipt_key, chain, binding, booted } = life;
         let horizon = policy.wallets().map(|wallet| wallet.max_intent_seconds()).max();
-        Ok(Enclave {
+        Enclave {
             sealing_key: dek.wallet_sealing_key(),
             dek_id: dek.id(),
             ledger: Arc::new(Ledger::new(horizon.unwrap_or(0))),
@@ -87,12 +71,13 @@ impl PolicyLocked {
             chain,
             binding,
             booted,
-        })
+        }
     }
 
     /// Looks at the KEK, asks KMS for the DEK, makes what is new in each life, and writes the receipt of
-    /// the boot.
-    async fn begin_life<T: Transport>(
+    /// the boot. What fails leaves this phase as it is: KMS may be away for a while, and the host may
+    /// try again.
+    pub(crate) async fn begin_life<T: Transport>(
         &mut self,
         material: &BootMaterial,
         transport: Arc<T>,
@@ -102,13 +87,12 @@ impl PolicyLocked {
         self.measured.check_not_after(&self.policy, &self.clock)?;
         let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope: _ } =
             &*self;
-        if self.previous_kek().is_some() && *policy.dek_rule() == DekRule::Provisioning {
-            return Err(KekError::ChangeWhileProvisioning.into());
-        }
-        let kms = Kms::new(config, *clock, &material.credentials, transport)?;
-        let kek = CheckedKek::current(&kms, config.kms(), &kek::releases(&self.measured)?).await?;
+        let credentials = HostCredentials::read(&material.credentials)?;
+        let kms = Kms::new(config, *clock, credentials, transport)?;
+        let keks = Keks::of(&self.measured, &kms)?;
+        let kek = keks.current().await?;
         let stored = material.encrypted_dek.as_ref().map(|encrypted| encrypted.as_slice());
-        let UnwrappedDek { dek, origin } = UnwrappedDek::ask(self, &kms, &kek, stored).await?;
+        let (dek, origin) = UnwrappedDek::ask(self, &keks, &kek, stored).await?.into_parts();
         let (dek_id, policy) = (dek.id(), *policy.digest());
         let boot_id = BootId::from_random(entropy::random(&**nsm)?);
         let receipt_key = ReceiptKey::generate(&**nsm, boot_id.clone())?;
@@ -121,25 +105,30 @@ impl PolicyLocked {
             dek_id,
         };
         let binding = serde_json::to_vec(&binding).map_err(|_| AuditError)?;
+        let (encrypted_dek, dek_generated, previous_key_policy) = match origin {
+            Origin::Stored => (None, false, None),
+            Origin::Generated(encrypted_dek) => (Some(encrypted_dek), true, None),
+            Origin::Moved { encrypted_dek, previous_key_policy } => {
+                (Some(encrypted_dek), false, Some(previous_key_policy))
+            }
+        };
         let event = Event::Boot {
             configuration: config.digest(),
             key_policy: kek.key_policy(),
+            previous_key_policy,
             dek_id,
-            dek_generated: matches!(origin, Origin::Generated(_)),
+            dek_generated,
         };
         let chain = Chain::continue_from(material.position, policy);
         let receipt = chain.append(&receipt_key, event, Decision::Allowed, || clock.now())?;
-        let encrypted_dek = match origin {
-            Origin::Stored => None,
-            Origin::Generated(encrypted) | Origin::Moved(encrypted) => Some(encrypted.into()),
-        };
+        let encrypted_dek = encrypted_dek.map(Into::into);
         let booted = Booted { boot_id, policy, dek_id, encrypted_dek, receipt };
         Ok(Life { dek, receipt_key, chain, binding, booted })
     }
 }
 
 /// What is new in each life of an enclave.
-struct Life {
+pub(crate) struct Life {
     dek: Dek,
     receipt_key: ReceiptKey,
     chain: Chain,

@@ -1,9 +1,12 @@
 //! `[kms]`: the KEK, how KMS is reached, and what the KEK's key policy may say.
 
+use std::sync::Arc;
+
+use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
-use strongroom_attestation::key_policy::{Changes, Measurements};
+use strongroom_attestation::key_policy::{Changes, Measurements, RoleArn};
 
 use super::{ConfigError, field};
 
@@ -20,7 +23,7 @@ pub struct KmsConfig {
     /// The host name that the certificate of KMS must have.
     pub host: ServerName<'static>,
     /// The only certificates that its chain may end in.
-    pub tls_roots: Vec<CertificateDer<'static>>,
+    pub tls_roots: Arc<RootCertStore>,
 }
 
 /// The full ARN of a key, not of an alias: whoever may move an alias could choose the key.
@@ -33,6 +36,8 @@ pub struct KeyArn(String);
 pub struct KekRules {
     /// Whether key admins may change it at all.
     pub changes: Changes,
+    /// The roles that may manage the key, and change its policy where it may be changed; no others.
+    pub admin_roles: Vec<RoleArn>,
     /// The other measurements that it may name, while an upgrade rolls.
     #[serde(default)]
     pub also_releases_to: Vec<Measurements>,
@@ -90,18 +95,30 @@ impl KmsConfig {
             // A register of zeros is one that nobody measured, or an image in debug mode.
             return Err(field("kms.key_policy.also_releases_to", "registers that are not zero"));
         }
+        if key_policy.changes == Changes::BreakGlass && key_policy.admin_roles.is_empty() {
+            return Err(field("kms.key_policy.admin_roles", "at least one, for the break-glass"));
+        }
         let host = ServerName::try_from(host)
             .ok()
             .filter(|name| matches!(name, ServerName::DnsName(_)))
             .ok_or_else(|| field("kms.host", "a DNS name"))?;
-        let tls_roots: Vec<_> = CertificateDer::pem_slice_iter(tls_roots.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|_| field("kms.tls_roots", "PEM certificates"))?;
-        if tls_roots.is_empty() {
-            return Err(field("kms.tls_roots", "at least one PEM certificate"));
-        }
+        let tls_roots = Arc::new(roots(&tls_roots)?);
         Ok(Self { key_arn, previous_key_arn, key_policy, region, host, tls_roots })
     }
+}
+
+/// PEM certificates that TLS takes as the end of a chain.
+fn roots(pem: &str) -> Result<RootCertStore, ConfigError> {
+    let refuse = |expected| field("kms.tls_roots", expected);
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|_| refuse("PEM certificates"))?;
+        roots.add(certificate).map_err(|_| refuse("certificates that TLS takes as roots"))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse("at least one PEM certificate"));
+    }
+    Ok(roots)
 }
 
 fn is_open(measurements: &Measurements) -> bool {

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use strongroom_attestation::key_policy::{Changes, Measurements};
+use strongroom_attestation::key_policy::{Changes, Measurements, RoleArn};
 use strongroom_attestation::measure::Pcr;
 
 use super::*;
@@ -7,7 +7,16 @@ use super::*;
 const BREAK_GLASS: &str = "changes = \"break-glass\"";
 const KEK: &str = "arn:aws:kms:eu-central-1:000000000000:key/0a";
 const PREVIOUS: &str = "arn:aws:kms:eu-central-1:000000000000:key/0b";
-const ROOT_PEM: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+/// PEM around a sequence of nothing.
+const NO_ROOT: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+const ADMIN: &str = "arn:aws:iam::000000000000:role/key-admin";
+const EXAMPLE: &str = include_str!("../../../docs/examples/enclave.toml");
+
+/// The first root of the example.
+fn root_pem() -> &'static str {
+    let (_, from) = EXAMPLE.split_once("SHA-256 of the DER").unwrap();
+    &from[..from.find("Amazon Root CA 2").unwrap()]
+}
 
 fn key(byte: u8) -> String {
     let text = strongroom_shared::encoding::Base64(vec![byte; 32]).to_string();
@@ -27,13 +36,15 @@ deployment = "test"
 key_arn = "{KEK}"
 region = "eu-central-1"
 host = "localhost"
-tls_roots = """{ROOT_PEM}"""
+tls_roots = """{}"""
 [kms.key_policy]
 changes = "break-glass"
+admin_roles = ["{ADMIN}"]
 [policy_admins]
 threshold = 2
 keys = [{{ id = "policy-admin-1", key = {} }}, {{ id = "policy-admin-2", key = {} }}]
 "#,
+        root_pem(),
         key(1),
         key(2)
     )
@@ -47,7 +58,9 @@ fn a_good_one_is_read() {
     assert_eq!(config.kms().key_arn.as_str(), KEK);
     assert_eq!(config.kms().previous_key_arn, None);
     assert_eq!(config.kms().key_policy.changes, Changes::BreakGlass);
+    assert_eq!(config.kms().key_policy.admin_roles, [RoleArn::parse(ADMIN).unwrap()]);
     assert_eq!(config.kms().key_policy.also_releases_to, []);
+    assert_eq!(config.kms().tls_roots.len(), 1);
 }
 
 #[test]
@@ -66,10 +79,9 @@ fn what_an_upgrade_needs_is_read() {
 /// With its placeholders filled in, and with what stands there commented out.
 #[test]
 fn the_example_is_read() {
-    let example = include_str!("../../../docs/examples/enclave.toml");
-    assert!(Config::parse(example.as_bytes()).is_err(), "nobody uses it as it is");
+    assert!(Config::parse(EXAMPLE.as_bytes()).is_err(), "nobody uses it as it is");
     let key = |n: u8| strongroom_shared::encoding::Base64(vec![n; 32]).to_string();
-    let mut text = example
+    let mut text = EXAMPLE
         .replace("<key id>", "0a")
         .replace("<key id of before>", "0b")
         .replace("<96 hex digits>", &"07".repeat(48));
@@ -89,6 +101,7 @@ fn the_example_is_read() {
 
 #[test]
 fn each_refusal_names_the_field() {
+    let admins = format!("admin_roles = [\"{ADMIN}\"]");
     for (from, to, expected) in [
         ("version = 1", "version = 2", "version: expected 1"),
         ("deployment = \"test\"", "deployment = \"\"", "deployment: expected"),
@@ -96,14 +109,20 @@ fn each_refusal_names_the_field() {
         ("key/0a", "alias/a", "kms.key_arn: expected"),
         ("key/0a", "key/0A", "kms.key_arn: expected"),
         ("key/0a", "key/0a:1", "kms.key_arn: expected"),
-        (":000000000000:", ":1:", "kms.key_arn: expected"),
+        (":000000000000:key", ":1:key", "kms.key_arn: expected"),
         ("arn:aws:kms", "arn:aws:s3", "kms.key_arn: expected"),
         ("region =", "previous_key_arn = \"1\"\nregion =", "kms.previous_key_arn: expected"),
         ("changes = \"break-glass\"", "", "missing field"),
         ("break-glass", "whenever", "unknown variant"),
-        ("[kms.key_policy]\nchanges = \"break-glass\"", "", "missing field"),
+        (&format!("[kms.key_policy]\n{BREAK_GLASS}\n{admins}\n"), "", "missing field"),
+        ("admin_roles =", "admin_role =", "unknown field"),
+        (&admins, "", "missing field"),
+        (&format!("\"{ADMIN}\""), "", "kms.key_policy.admin_roles: expected at least one"),
+        (":role/", ":user/", "role: expected"),
         ("localhost", "127.0.0.1", "kms.host: expected"),
         ("BEGIN CERTIFICATE", "BEGIN NOTHING", "kms.tls_roots: expected"),
+        (root_pem(), "", "kms.tls_roots: expected at least one"),
+        (root_pem(), NO_ROOT, "kms.tls_roots: expected certificates that TLS takes"),
         ("threshold = 2", "threshold = 0", "policy_admins.threshold: expected"),
         ("threshold = 2", "threshold = 3", "policy_admins.threshold: expected"),
         ("policy-admin-2", "policy-admin-1", "policy_admins.keys: expected a name"),
@@ -112,6 +131,9 @@ fn each_refusal_names_the_field() {
         let error = Config::parse(good().replace(from, to).as_bytes()).err().unwrap();
         assert!(error.to_string().contains(expected), "{to}: {error}");
     }
+    // Nobody need manage a key that does not change.
+    let nobodys = good().replace("break-glass", "immutable").replace(&format!("\"{ADMIN}\""), "");
+    assert_eq!(Config::parse(nobodys.as_bytes()).unwrap().kms().key_policy.admin_roles, []);
     let same_kek = format!("previous_key_arn = \"{KEK}\"\nregion =");
     let error = Config::parse(good().replace("region =", &same_kek).as_bytes()).err().unwrap();
     assert!(error.to_string().contains("another key than"), "{error}");

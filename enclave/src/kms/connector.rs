@@ -26,7 +26,7 @@ const MAX_REPLY: usize = 256 << 10;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One TLS connection for each call: there are a handful, at the boot.
-pub struct KmsConnector<T> {
+pub(super) struct KmsConnector<T> {
     transport: Arc<T>,
     tls: TlsConnector,
     host: ServerName<'static>,
@@ -34,15 +34,15 @@ pub struct KmsConnector<T> {
 
 impl<T> KmsConnector<T> {
     /// Trusts the measured roots and nothing else, at the NSM's time.
-    pub fn new(config: &KmsConfig, clock: Clock, transport: Arc<T>) -> Result<Self, rustls::Error> {
-        let mut roots = rustls::RootCertStore::empty();
-        for root in &config.tls_roots {
-            roots.add(root.clone())?;
-        }
+    pub(super) fn new(
+        config: &KmsConfig,
+        clock: Clock,
+        transport: Arc<T>,
+    ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_details(provider, Arc::new(clock))
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
+            .with_root_certificates(Arc::clone(&config.tls_roots))
             .with_no_client_auth();
         Ok(Self { transport, tls: TlsConnector::from(Arc::new(tls)), host: config.host.clone() })
     }

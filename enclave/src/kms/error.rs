@@ -33,6 +33,14 @@ impl std::fmt::Display for Operation {
 /// Why a call to KMS gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum KmsError {
+    /// The host's credentials fit into no request. KMS was not asked.
+    #[error("kms: credentials: {field}: expected {expected}")]
+    Credentials {
+        /// The field.
+        field: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// No TLS connection to the host that the configuration names, or no answer in time.
     #[error("kms {operation}: not reached: {cause}")]
     Unreachable {
@@ -76,7 +84,10 @@ impl KmsError {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(*refusal),
-            Self::Unreachable { .. } | Self::Reply { .. } | Self::Document { .. } => None,
+            Self::Credentials { .. }
+            | Self::Unreachable { .. }
+            | Self::Reply { .. }
+            | Self::Document { .. } => None,
         }
     }
 }

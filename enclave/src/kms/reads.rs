@@ -13,7 +13,7 @@ const POLICY_NAME: &str = "default";
 
 impl Kms {
     /// `DescribeKey`, of this very key.
-    pub async fn describe(&self, key: &KeyArn) -> Result<KeyMetadata, KmsError> {
+    pub(crate) async fn describe(&self, key: &KeyArn) -> Result<KeyMetadata, KmsError> {
         let operation = Operation::DescribeKey;
         let attempt = || async {
             let request = self.client.describe_key().key_id(key.as_str());
@@ -27,7 +27,7 @@ impl Kms {
     }
 
     /// `GetKeyPolicy`: the text of the key policy.
-    pub async fn key_policy(&self, key: &KeyArn) -> Result<String, KmsError> {
+    pub(crate) async fn key_policy(&self, key: &KeyArn) -> Result<String, KmsError> {
         let operation = Operation::GetKeyPolicy;
         let attempt = || async {
             let request = self.client.get_key_policy().key_id(key.as_str());
@@ -42,7 +42,7 @@ impl Kms {
     }
 
     /// `ListGrants`, page by page: whether there is any.
-    pub async fn has_grants(&self, key: &KeyArn) -> Result<bool, KmsError> {
+    pub(crate) async fn has_grants(&self, key: &KeyArn) -> Result<bool, KmsError> {
         let operation = Operation::ListGrants;
         let mut marker = None;
         for _ in 0..MAX_PAGES {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_bytes::ByteBuf;
 use strongroom_shared::attestation::AttestationReply;
+use strongroom_shared::digest::Digest;
 use strongroom_shared::dsse::{Envelope, PayloadType};
 use strongroom_shared::problem::{Code, Problem};
 use strongroom_shared::wire::{BootMaterial, Booted, Call, Phase, Reply};
@@ -52,38 +53,43 @@ impl<T: Transport> Server<T> {
         let Ok(mut boot) = self.boot.try_lock() else {
             return Err(Problem::new(Code::Overloaded, "a boot is under way"));
         };
-        let locked = match std::mem::replace(&mut *boot, Boot::Over) {
-            Boot::AwaitingPolicy(measured) => match measured.lock_policy(envelope) {
-                Ok(locked) => locked,
-                Err((measured, error)) => {
-                    *boot = Boot::AwaitingPolicy(measured);
-                    return Err(problem(error));
-                }
-            },
-            Boot::AwaitingDek(locked) => locked,
-            Boot::Over => {
-                let enclave = self.enclave.get().filter(|it| *it.policy.digest() == offered);
-                return enclave
-                    .map(|enclave| enclave.booted().clone())
-                    .ok_or_else(|| problem(BootError::PolicyLocked));
-            }
-        };
+        boot.lock_policy(envelope).map_err(problem)?;
+        let Boot::AwaitingDek(locked) = &mut *boot else { return self.booted(&offered) };
         if locked.digest() != offered {
-            *boot = Boot::AwaitingDek(locked);
             return Err(problem(BootError::PolicyLocked));
         }
         self.at(Phase::AwaitingDek);
-        match locked.boot(material, Arc::clone(&self.transport)).await {
-            Ok(enclave) => {
-                let booted = self.enclave.get_or_init(|| enclave).booted().clone();
-                self.at(Phase::Ready);
-                Ok(booted)
-            }
-            Err((locked, error)) => {
-                *boot = Boot::AwaitingDek(locked);
-                Err(problem(error))
-            }
+        // The phase stays where it is meanwhile: however this ends, the host can try again.
+        let life = locked.begin_life(material, Arc::clone(&self.transport)).await;
+        let life = life.map_err(problem)?;
+        if let Boot::AwaitingDek(locked) = std::mem::replace(&mut *boot, Boot::Over) {
+            self.enclave.get_or_init(|| locked.into_enclave(life));
+            self.at(Phase::Ready);
         }
+        self.booted(&offered)
+    }
+
+    /// What the boot gave, for whoever brings the policy that it was with.
+    fn booted(&self, offered: &Digest) -> Result<Booted, Problem> {
+        match self.enclave.get() {
+            Some(enclave) if enclave.policy.digest() == offered => Ok(enclave.booted().clone()),
+            _ => Err(BootError::PolicyLocked.problem()),
+        }
+    }
+}
+
+impl Boot {
+    /// Locks the policy, where none is. After a refusal another one is awaited.
+    fn lock_policy(&mut self, envelope: Envelope) -> Result<(), BootError> {
+        let (next, result) = match std::mem::replace(self, Self::Over) {
+            Self::AwaitingPolicy(measured) => match measured.lock_policy(envelope) {
+                Ok(locked) => (Self::AwaitingDek(locked), Ok(())),
+                Err((measured, error)) => (Self::AwaitingPolicy(measured), Err(error)),
+            },
+            later => (later, Ok(())),
+        };
+        *self = next;
+        result
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Kek {
     pub previous_key_arn: Option<String>,
     /// `kms.key_policy.changes`
     pub changes: Changes,
+    /// `kms.key_policy.admin_roles`
+    pub admin_roles: Vec<String>,
     /// `kms.key_policy.also_releases_to`
     pub also_releases_to: Vec<Measurements>,
 }
@@ -68,7 +70,7 @@ impl World {
                 )
             })
             .collect();
-        let Kek { key_arn, previous_key_arn, changes, also_releases_to } = &self.kek;
+        let Kek { key_arn, previous_key_arn, changes, admin_roles, also_releases_to } = &self.kek;
         let previous = previous_key_arn.as_ref();
         let previous =
             previous.map_or(String::new(), |arn| format!("previous_key_arn = \"{arn}\""));
@@ -81,7 +83,8 @@ impl World {
         format!(
             "version = 1\ndeployment = \"test\"\n\n[kms]\nkey_arn = \"{key_arn}\"\n{previous}\n\
              region = \"eu-central-1\"\nhost = \"localhost\"\ntls_roots = \"\"\"\n{ca}\"\"\"\n\n\
-             [kms.key_policy]\nchanges = \"{changes}\"\nalso_releases_to = [\n{also}]\n\n\
+             [kms.key_policy]\nchanges = \"{changes}\"\nadmin_roles = {admin_roles:?}\n\
+             also_releases_to = [\n{also}]\n\n\
              [policy_admins]\nthreshold = 2\nkeys = [\n{admins}]\n"
         )
         .into_bytes()

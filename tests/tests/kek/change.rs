@@ -3,11 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use strongroom_attestation::key_policy::{Hole, canonical};
+use strongroom_shared::digest::Digest;
+use strongroom_shared::dsse::PayloadType;
 use strongroom_shared::encoding::Base64;
 use strongroom_shared::problem::Code;
 use strongroom_shared::receipt::Event;
-use strongroom_shared::wire::{Booted, Call, Reply, SealedKey};
+use strongroom_shared::wire::{Booted, Call, Phase, Reply, SealedKey};
+use strongroom_tests::host::Host;
 use strongroom_tests::lying_kms::{self, Exchange, LyingKms};
+use strongroom_tests::principal;
 use strongroom_tests::world::{IMAGE, World, boot};
 
 use crate::{event, nothing_was_released, refused, start};
@@ -64,6 +69,13 @@ impl Change {
         self.world.ask_kms(self.world.admin_role(), "PutKeyPolicy", &request).unwrap();
     }
 
+    /// What a receipt calls the key policy of a KEK.
+    fn key_policy(&self, key: &str) -> Digest {
+        let request = json!({"KeyId": key, "PolicyName": "default"});
+        let reply = self.world.ask_kms(self.world.admin_role(), "GetKeyPolicy", &request).unwrap();
+        Digest::of(&canonical(reply["Policy"].as_str().unwrap()).unwrap())
+    }
+
     /// A DEK that somebody else encrypted under a KEK, while its policy let them.
     fn forged(&self, key: &str) -> Vec<u8> {
         let policy = self.world.key_policy(&[self.world.measurements(IMAGE)]);
@@ -97,8 +109,13 @@ async fn the_dek_moves_and_stays_the_dek() {
     let (_running, mut host) = start(&change.world, kms.address).await;
     let booted = boot(&mut host, change.world.material(Some(change.stored()))).await;
     assert_eq!(booted.dek_id, change.before.dek_id);
-    let Event::Boot { dek_generated, .. } = event(&booted) else { panic!("expected a boot") };
+    let Event::Boot { key_policy, previous_key_policy, dek_generated, .. } = event(&booted) else {
+        panic!("expected a boot");
+    };
     assert!(!dek_generated);
+    assert_eq!(key_policy, change.key_policy(change.world.key_arn()));
+    assert_eq!(previous_key_policy, Some(change.key_policy(change.previous())));
+    assert_ne!(Some(key_policy), previous_key_policy, "one of them lets the enclave encrypt");
     let moved = booted.encrypted_dek.unwrap().into_vec();
     assert_ne!(moved, change.stored());
     let look = ["DescribeKey", "GetKeyPolicy", "ListGrants"];
@@ -117,6 +134,7 @@ async fn the_dek_moves_and_stays_the_dek() {
     let (_running, mut host) = start(&change.world, kms.address).await;
     let booted = boot(&mut host, change.world.material(Some(moved.clone()))).await;
     assert_eq!(booted.encrypted_dek, None);
+    assert!(matches!(event(&booted), Event::Boot { previous_key_policy: None, .. }));
     assert_eq!(kms.operations(), [&look[..], &["Decrypt"]].concat());
 
     // And after the change, under a configuration that knows one KEK, and a key policy that is closed.
@@ -151,17 +169,57 @@ async fn a_dek_of_somebody_else_does_not_move() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_previous_kek_is_not_asked() {
     let change = Change::prepared().await;
-    let policy = change.world.key_policy(&[change.world.measurements(IMAGE)]);
-    let open = with_encrypt(policy, change.world.enclave_role());
-    change.put(change.previous(), &open);
-    let kms = change.kms().await;
-    let (_running, mut host) = start(&change.world, kms.address).await;
-    let stored = change.stored();
-    let problem = refused(&change.world, &mut host, Some(&stored), Code::BootKeyRefused).await;
-    assert!(problem.detail.contains("previous kek: key policy: statement"), "{problem}");
-    assert_eq!(kms.asked("Decrypt").len(), 1, "under the new KEK");
-    change.release();
-    boot(&mut host, change.world.material(Some(stored))).await;
+    let sound = change.world.key_policy(&[change.world.measurements(IMAGE)]);
+    let mut left_behind = sound.clone();
+    left_behind["Statement"].as_array_mut().unwrap().push(json!({
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/left-behind"},
+        "Action": "kms:PutKeyPolicy", "Resource": "*",
+    }));
+    for (open, hole) in [
+        (with_encrypt(sound, change.world.enclave_role()), Hole::Encrypt),
+        (left_behind, Hole::OtherAdmin),
+    ] {
+        change.world.set_key_policy(&open); // of the first
+        let kms = change.kms().await;
+        let (_running, mut host) = start(&change.world, kms.address).await;
+        let stored = change.stored();
+        let problem = refused(&change.world, &mut host, Some(&stored), Code::BootKeyRefused).await;
+        assert!(problem.detail.contains("previous kek: key policy: statement 5"), "{problem}");
+        assert!(problem.detail.contains(&hole.to_string()), "{problem}");
+        only_the_new_one_was_asked(&change, &kms);
+        change.release();
+        boot(&mut host, change.world.material(Some(stored))).await;
+    }
+}
+
+fn only_the_new_one_was_asked(change: &Change, kms: &LyingKms) {
+    let keys: Vec<_> = kms.asked("Decrypt").iter().map(|it| it["KeyId"].clone()).collect();
+    assert_eq!(keys, [change.world.key_arn()]);
+    assert_eq!(kms.asked("Encrypt"), Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_previous_kek_with_a_grant_or_of_another_kind_is_not_asked() {
+    let change = Change::prepared().await;
+    for (operation, pointer, value, expected) in [
+        ("ListGrants", "/Grants", json!([{"GrantId": "0a"}]), "grants: expected none"),
+        ("DescribeKey", "/KeyMetadata/Enabled", json!(false), "Enabled: expected true"),
+        ("DescribeKey", "/KeyMetadata/MultiRegion", json!(true), "MultiRegion: expected false"),
+    ] {
+        let previous = change.previous().to_owned();
+        let kms = lying_kms::start(&change.world, move |exchange: &mut Exchange<'_>| {
+            if exchange.operation == operation && exchange.request["KeyId"] == previous.as_str() {
+                *exchange.reply.pointer_mut(pointer).unwrap() = value.clone();
+            }
+        })
+        .await;
+        let (_running, mut host) = start(&change.world, kms.address).await;
+        let stored = change.stored();
+        let problem = refused(&change.world, &mut host, Some(&stored), Code::BootKeyRefused).await;
+        assert!(problem.detail.starts_with("boot: previous kek: "), "{problem}");
+        assert!(problem.detail.contains(expected), "{problem}");
+        only_the_new_one_was_asked(&change, &kms);
+    }
 }
 
 /// What the host gets to store must open as the same DEK: KMS, or who answers for it, gives back another.
@@ -199,18 +257,24 @@ async fn what_does_not_open_as_the_same_dek_is_not_stored() {
 /// Without a list of DEKs, whoever may encrypt under the new KEK could bring their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_moves_under_a_provisioning_policy() {
-    let mut change = Change::prepared().await;
-    let policy = change.world.policy.as_object_mut().unwrap();
-    policy.remove("dek_ids");
-    policy.insert("provisioning".into(), json!(true));
-    change.release();
+    let change = Change::prepared().await;
+    let mut policy = change.world.policy.clone();
+    let members = policy.as_object_mut().unwrap();
+    members.remove("dek_ids");
+    members.insert("provisioning".into(), json!(true));
+    let policy = serde_json::to_vec(&policy).unwrap();
+    let mut provisioning = change.world.material(Some(change.stored()));
+    let envelope = change.world.by_admins(PayloadType::Policy, policy);
+    provisioning.policy = principal::bytes(&envelope).into();
     let kms = change.kms().await;
-    let (_running, mut host) = start(&change.world, kms.address).await;
-    let stored = change.stored();
-    let problem = refused(&change.world, &mut host, Some(&stored), Code::BootKeyRefused).await;
-    assert!(problem.detail.contains("a provisioning one"), "{problem}");
+    let (running, mut host) = start(&change.world, kms.address).await;
+    let problem = host.refused(Call::Boot(Box::new(provisioning))).await;
+    assert_eq!(problem.code, Code::BootPolicyRefused);
+    assert!(problem.detail.contains("lists its dek_ids, found a provisioning one"), "{problem}");
     assert_eq!(kms.operations(), Vec::<String>::new());
-    nothing_was_released(&kms);
+    // It is not locked: this life goes on with one that lists them.
+    assert_eq!(Host::hello(&running.socket).await.1, Phase::AwaitingPolicy);
+    boot(&mut host, change.world.material(Some(change.stored()))).await;
 }
 
 /// `Encrypt` is for the change alone: without one, it is a hole.

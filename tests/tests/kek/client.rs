@@ -129,37 +129,15 @@ async fn a_refusal_is_told_in_kms_s_own_words() {
     }
 }
 
-/// KMS looks at the signature first: what a host without the role's credentials gets.
-#[tokio::test(flavor = "multi_thread")]
-async fn credentials_of_nobody_are_refused() {
-    let world = World::released().await;
-    let (_running, mut host) = start(&world, world.kms_address()).await;
-    type Change = fn(&mut strongroom_shared::wire::Credentials);
-    let changes: [(Change, &str); 2] = [
-        (|it| it.access_key_id = "AKIAIOSFODNN7EXAMPLE".into(), "UnrecognizedClientException"),
-        (|it| it.secret_access_key = "not the secret".into(), "InvalidSignatureException"),
-    ];
-    for (change, code) in changes {
-        let mut material = world.material(None);
-        change(&mut material.credentials);
-        let call = strongroom_shared::wire::Call::Boot(Box::new(material));
-        let problem = host.refused(call).await;
-        assert_eq!(problem.code, Code::BootKmsRefused);
-        assert!(problem.detail.contains(code), "{problem}");
-    }
-    boot(&mut host, world.material(None)).await;
-}
-
 /// TLS says that it is KMS; the enclave still looks at what KMS says.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reply_of_another_key_or_with_a_plaintext_is_refused() {
+async fn a_reply_that_is_not_what_was_asked_for_is_refused() {
     let world = World::released().await;
     let other = world.key_arn().replace("eu-central-1", "eu-west-1");
     let blob = |bytes: &[u8]| json!(Base64(bytes.to_vec()));
     for (operation, what, value) in [
         ("GenerateDataKey", "KeyId", json!(other)),
         ("GenerateDataKey", "KeyId", json!(null)),
-        ("GenerateDataKey", "Plaintext", blob(&[0x66; 32])),
         ("GenerateDataKey", "CiphertextForRecipient", json!(null)),
         ("GenerateDataKey", "CiphertextForRecipient", blob(&[0x30, 0x80, 0, 0])),
         ("GenerateDataKey", "CiphertextBlob", json!(null)),
@@ -179,6 +157,38 @@ async fn a_reply_of_another_key_or_with_a_plaintext_is_refused() {
     let kms = lying_kms::start(&world, |_| {}).await;
     let (_running, mut host) = start(&world, kms.address).await;
     boot(&mut host, world.material(None)).await;
+}
+
+/// An attested reply has no plaintext; KMS may say so in any way that JSON has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plaintext_is_refused_and_its_absence_taken_in_each_form() {
+    let world = World::released().await;
+    let attested = |plaintext: Option<Value>| {
+        move |exchange: &mut Exchange<'_>| {
+            if ["GenerateDataKey", "Decrypt"].contains(&exchange.operation) {
+                let reply = exchange.reply.as_object_mut().unwrap();
+                reply.remove("Plaintext");
+                reply.extend(plaintext.clone().map(|it| ("Plaintext".to_owned(), it)));
+            }
+        }
+    };
+    let mut stored = Vec::new();
+    for form in [None, Some(json!(null)), Some(json!(""))] {
+        let kms = lying_kms::start(&world, attested(form)).await;
+        let (_running, mut host) = start(&world, kms.address).await;
+        let booted = boot(&mut host, world.material(None)).await;
+        stored = booted.encrypted_dek.unwrap().into_vec();
+        let (_running, mut host) = start(&world, kms.address).await;
+        boot(&mut host, world.material(Some(stored.clone()))).await;
+    }
+    let plaintext = json!(Base64(vec![0x66; 32]));
+    let kms = lying_kms::start(&world, attested(Some(plaintext))).await;
+    let (_running, mut host) = start(&world, kms.address).await;
+    for (stored, operation) in [(None, "GenerateDataKey"), (Some(&stored[..]), "Decrypt")] {
+        let problem = refused(&world, &mut host, stored, Code::BootKmsReplyRefused).await;
+        let expected = format!("kms {operation}: reply: expected no Plaintext");
+        assert!(problem.detail.contains(&expected), "{problem}");
+    }
 }
 
 /// What is said of another key says nothing of ours.

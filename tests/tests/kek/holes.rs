@@ -1,10 +1,11 @@
 //! Each hole is a refused boot that names it; nothing is released; mended, the same enclave boots.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use strongroom_attestation::key_policy::{Changes, Measurements, canonical};
+use strongroom_attestation::key_policy::{Changes, Hole, Measurements, canonical};
 use strongroom_attestation::measure::Pcr;
 use strongroom_shared::digest::Digest;
 use strongroom_shared::problem::Code;
@@ -17,15 +18,22 @@ use crate::{event, nothing_was_released, refused, start};
 /// The statement of a sound key policy that releases.
 const RELEASE: usize = 0;
 
-/// Refuses the policy with the hole `expected`, and boots with the sound one.
-async fn refuses(world: &World, policy: &Value, expected: &str) {
+/// Refuses the policy because its statement `index` has these holes and no others, and boots with the
+/// sound one.
+async fn refuses(world: &World, policy: &Value, index: usize, holes: &[(Hole, &str)]) {
     world.set_key_policy(policy);
     let kms = lying_kms::start(world, |_| {}).await;
     let (_running, mut host) = start(world, kms.address).await;
     let problem = refused(world, &mut host, None, Code::BootKeyRefused).await;
-    assert!(problem.detail.starts_with("boot: kek: key policy: statement "), "{problem}");
-    assert!(problem.detail.contains(expected), "{expected}: {problem}");
-    assert!(problem.detail.is_ascii() && problem.detail.len() < 4_096, "{problem}");
+    let (number, sid) = (index + 1, &policy["Statement"][index]["Sid"]);
+    let expected = holes.iter().map(|(hole, about)| {
+        let told = format!("{number} ({sid}): {hole}{about}: {}", hole.exploit());
+        told.chars().filter(char::is_ascii).collect()
+    });
+    // In any order: KMS may turn that of the actions.
+    let told = problem.detail.strip_prefix("boot: kek: key policy: statement ").unwrap();
+    let told: BTreeSet<String> = told.split("; statement ").map(str::to_owned).collect();
+    assert_eq!(told, expected.collect());
     nothing_was_released(&kms);
     world.release_to(IMAGE);
     boot(&mut host, world.material(None)).await;
@@ -43,21 +51,37 @@ async fn a_statement_that_opens_the_kek_is_refused() {
     let sound = world.key_policy(&[world.measurements(IMAGE)]);
     let role = || json!({"AWS": world.enclave_role()});
     let root = json!({"AWS": "arn:aws:iam::111122223333:root"});
-    for (hole, expected) in [
-        (statement(role(), "kms:Decrypt"), "kms:Decrypt without attestation conditions"),
-        (statement(role(), "kms:GenerateDataKey"), "kms:GenerateDataKey without attestation"),
-        (statement(root, "kms:*"), "an action with a wildcard"),
-        (statement(json!("*"), "kms:Decrypt"), "the principal is everybody"),
-        (statement(role(), "kms:De*"), "an action with a wildcard"),
-        (statement(role(), "kms:Encrypt"), "(kms:Encrypt)"),
-        (statement(role(), "kms:ReEncryptFrom"), "(kms:ReEncryptFrom)"),
-        (statement(role(), "kms:CreateGrant"), "(kms:CreateGrant)"),
-        (statement(role(), "kms:PutKeyPolicy"), "strongroom-enclave"),
-        (statement(role(), "kms:ReplicateKey"), "(kms:ReplicateKey)"),
+    let stranger = json!({"AWS": "arn:aws:iam::111122223333:role/left-behind"});
+    let about_stranger = format!(" ({})", stranger["AWS"].as_str().unwrap());
+    let about_host = format!(" ({})", world.enclave_role());
+    for (opens, holes) in [
+        (statement(role(), "kms:Decrypt"), &[(Hole::DecryptUnattested, "")][..]),
+        (statement(role(), "kms:GenerateDataKey"), &[(Hole::GenerateDataKeyUnattested, "")]),
+        (
+            statement(root, "kms:*"),
+            &[
+                (Hole::AccountRoot, " (arn:aws:iam::111122223333:root)"),
+                (Hole::ActionWildcard, " (kms:*)"),
+            ],
+        ),
+        (
+            statement(json!("*"), "kms:Decrypt"),
+            &[(Hole::Anyone, ""), (Hole::DecryptUnattested, "")],
+        ),
+        (statement(role(), "kms:De*"), &[(Hole::ActionWildcard, " (kms:De*)")]),
+        (statement(role(), "kms:Encrypt"), &[(Hole::Encrypt, " (kms:Encrypt)")]),
+        (statement(role(), "kms:ReEncryptFrom"), &[(Hole::ReEncrypt, " (kms:ReEncryptFrom)")]),
+        (statement(role(), "kms:CreateGrant"), &[(Hole::CreateGrant, " (kms:CreateGrant)")]),
+        (statement(role(), "kms:PutKeyPolicy"), &[(Hole::PolicyChangeByHost, &about_host)]),
+        (statement(role(), "kms:ReplicateKey"), &[(Hole::ReplicateKey, " (kms:ReplicateKey)")]),
+        // A second break-glass, and the rights of every day, for a role that the configuration does
+        // not name.
+        (statement(stranger.clone(), "kms:PutKeyPolicy"), &[(Hole::OtherAdmin, &about_stranger)]),
+        (statement(stranger, "kms:EnableKey"), &[(Hole::OtherAdmin, &about_stranger)]),
     ] {
         let mut policy = sound.clone();
-        policy["Statement"].as_array_mut().unwrap().push(hole);
-        refuses(&world, &policy, expected).await;
+        policy["Statement"].as_array_mut().unwrap().push(opens);
+        refuses(&world, &policy, 4, holes).await;
     }
 }
 
@@ -82,15 +106,25 @@ async fn a_release_to_anything_else_is_refused() {
     any_image["Statement"][RELEASE]["Condition"]["StringLike"][register("ImageSha384")] =
         json!("*");
     let another = Measurements { pcr0: Pcr::new([7; 48]), ..world.measurements(IMAGE) };
-    for (policy, expected) in [
-        (without("ImageSha384"), "PCR0"),
-        (without("PCR16"), "PCR16"),
-        (without("PCR17"), "PCR17"),
-        (renamed("StringEqualsIfExists"), "IfExists"),
-        (any_image, "statement 1"),
-        (world.key_policy(&[world.measurements(IMAGE), another]), "statement 2"),
+    let nothing_bound = [(Hole::GenerateDataKeyUnattested, ""), (Hole::DecryptUnattested, "")];
+    let if_exists = " (StringEqualsIfExists)";
+    for (policy, index, holes) in [
+        (without("ImageSha384"), RELEASE, &[(Hole::ImageNotBound, "")][..]),
+        (without("PCR16"), RELEASE, &[(Hole::ConfigurationNotBound, "")]),
+        (without("PCR17"), RELEASE, &[(Hole::PolicyNotBound, "")]),
+        (
+            renamed("StringEqualsIfExists"),
+            RELEASE,
+            &[&[(Hole::PassesWithoutDocument, if_exists)], &nothing_bound[..]].concat(),
+        ),
+        (any_image, RELEASE, &nothing_bound),
+        (
+            world.key_policy(&[world.measurements(IMAGE), another]),
+            RELEASE + 1,
+            &[(Hole::OtherMeasurements, "")],
+        ),
     ] {
-        refuses(&world, &policy, expected).await;
+        refuses(&world, &policy, index, holes).await;
     }
 }
 
@@ -101,7 +135,7 @@ async fn an_immutable_key_policy_has_no_break_glass() {
     let mut policy = world.key_policy(&[world.measurements(IMAGE)]);
     let admin = json!({"AWS": world.admin_role()});
     policy["Statement"].as_array_mut().unwrap().push(statement(admin, "kms:PutKeyPolicy"));
-    refuses(&world, &policy, "statement 4 (\"Hole\")").await;
+    refuses(&world, &policy, 3, &[(Hole::PolicyChange, "")]).await;
 }
 
 /// A grant stands beside the key policy, which still looks sound.
@@ -144,7 +178,8 @@ async fn a_grant_on_a_later_page_is_found() {
                 json!({"Grants": [], "Truncated": true, "NextMarker": marker})
             }
             3 => json!({"Grants": [{"GrantId": "0a"}], "Truncated": false}),
-            _ => json!({"Grants": [], "Truncated": true}),
+            4 => json!({"Grants": [], "Truncated": true}),
+            _ => json!({"Grants": [], "Truncated": false, "NextMarker": "page 3"}),
         };
     })
     .await;
@@ -154,9 +189,12 @@ async fn a_grant_on_a_later_page_is_found() {
     let markers: Vec<_> =
         kms.asked("ListGrants").iter().map(|request| request["Marker"].clone()).collect();
     assert_eq!(markers, [json!(null), json!("page 1"), json!("page 2")]);
-    // A list that cannot be read to its end says nothing.
-    let problem = refused(&world, &mut host, None, Code::BootKmsReplyRefused).await;
-    assert!(problem.detail.contains("NextMarker"), "{problem}");
+    // A list that cannot be read to its end, or that has an end and goes on, says nothing.
+    for _ in 0..2 {
+        let problem = refused(&world, &mut host, None, Code::BootKmsReplyRefused).await;
+        assert!(problem.detail.contains("expected a NextMarker exactly where"), "{problem}");
+    }
+    assert_eq!(kms.asked("ListGrants").len(), 5);
     nothing_was_released(&kms);
 }
 
@@ -232,8 +270,10 @@ async fn the_receipt_has_the_key_policy_that_was_seen() {
     let seen = world.ask_kms(world.admin_role(), "GetKeyPolicy", &request).unwrap();
     // KMS may write it in another way each time: the digest is that of the canonical form.
     let digest = Digest::of(&canonical(seen["Policy"].as_str().unwrap()).unwrap());
-    let Event::Boot { key_policy, dek_generated, .. } = event(&booted) else {
+    let Event::Boot { key_policy, previous_key_policy, dek_generated, .. } = event(&booted) else {
         panic!("expected the event of a boot");
     };
-    assert_eq!((key_policy, dek_generated), (digest, true));
+    assert_eq!((key_policy, previous_key_policy, dek_generated), (digest, None, true));
+    let text = String::from_utf8(booted.receipt.body.0).unwrap();
+    assert!(!text.contains("previous_key_policy"), "absent where there is none: {text}");
 }

@@ -4,6 +4,8 @@
 
 mod change;
 mod client;
+mod credentials;
+mod devices;
 mod holes;
 
 use std::net::SocketAddr;
