@@ -4,6 +4,7 @@
 //! Credentials are wiped when they are dropped, are never printed, and no error repeats what was
 //! read. (The buffers of the HTTP client and of the allocator are not ours to wipe.)
 
+mod error;
 mod file;
 mod imds;
 
@@ -14,12 +15,12 @@ use strongroom_shared::time::UtcSeconds;
 use strongroom_shared::wire::Credentials;
 use tokio::sync::Mutex;
 
+use crate::blocking::Blocking;
 use crate::metrics::{Metrics, SourceMetrics};
+pub use crate::private::NotPrivate;
+pub use error::{CredentialsError, Unusable};
 pub use file::{FileError, Profile};
 pub use imds::{Imds, ImdsError};
-
-/// With less left than this, in seconds, credentials that end are fetched anew.
-const REFRESH_SECONDS: u64 = 600;
 
 /// The longest member of a set of credentials, in bytes; AWS gives no bound for session tokens.
 const MAX_MEMBER: usize = 8 << 10;
@@ -38,33 +39,6 @@ pub enum Source {
     /// The environment, read when the proxy started.
     Environment(Credentials),
 }
-
-/// Why there are no credentials.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialsError {
-    /// An environment variable is not there, is empty, or is not text.
-    #[error("expected the environment variable {0}")]
-    Variable(&'static str),
-    /// An environment variable holds something else.
-    #[error("the environment: {0}")]
-    Environment(#[source] Unusable),
-    /// The file.
-    #[error("{}: {error}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: FileError,
-    },
-    /// The metadata service.
-    #[error("IMDS: {0}")]
-    Imds(#[from] ImdsError),
-}
-
-/// A member of a set of credentials that cannot be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}: expected 1 to {MAX_MEMBER} visible characters of ASCII")]
-pub struct Unusable(pub &'static str);
 
 impl Source {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where there is one, `AWS_SESSION_TOKEN`.
@@ -101,8 +75,9 @@ impl std::fmt::Debug for Source {
 /// Lends credentials to boots.
 pub struct Lender {
     source: Source,
-    /// Of a source whose credentials end.
+    /// The last that the metadata service gave.
     cached: Mutex<Option<Temporary>>,
+    reads: Blocking,
     metrics: SourceMetrics,
 }
 
@@ -116,20 +91,25 @@ impl Lender {
     /// A lender that has asked for nothing yet.
     pub fn new(source: Source, metrics: &Metrics) -> Self {
         let metrics = metrics.credentials(source.name());
-        Self { source, cached: Mutex::default(), metrics }
+        Self { source, cached: Mutex::default(), reads: Blocking::at_once(1), metrics }
     }
 
-    /// Credentials for one boot. What the metadata service gave serves again until it has ten minutes
-    /// left, and to its end while the service fails.
+    /// Credentials for one attempt at a boot: the source is asked each time. What the metadata
+    /// service gave serves again, to its end, while the service fails.
     pub async fn lend(&self, now: UtcSeconds) -> Result<Credentials, CredentialsError> {
         match &self.source {
-            Source::Imds(imds) => self.cached_or_from(imds, now).await,
-            Source::File { path, profile } => self.counted(file::read(path, profile).await),
+            Source::Imds(imds) => self.fetched_or_cached(imds, now).await,
+            Source::File { path, profile } => {
+                self.counted(file::read(path, profile, &self.reads).await)
+            }
             Source::Environment(credentials) => self.counted(Ok(copy(credentials))),
         }
     }
 
-    async fn cached_or_from(
+    /// An attempt may follow one whose credentials KMS refused: of a role that was replaced, of a
+    /// session that was revoked, or ended while the clock here is behind. The service has better
+    /// ones by then and the cache has not. Boots are rare, and those that fail wait ever longer.
+    async fn fetched_or_cached(
         &self,
         imds: &Imds,
         now: UtcSeconds,
@@ -138,11 +118,6 @@ impl Lender {
         // What has ended is wiped, not kept.
         if cached.as_ref().is_some_and(|held| held.expires <= now) {
             *cached = None;
-        }
-        if let Some(held) = &*cached
-            && held.expires > now.plus_seconds(REFRESH_SECONDS)
-        {
-            return Ok(copy(&held.credentials));
         }
         match self.counted(imds.fetch().await.map_err(CredentialsError::from)) {
             // Lent whatever end it names: the clock here may be wrong, and KMS has the last word.
@@ -167,7 +142,7 @@ impl Lender {
     }
 }
 
-/// The time by the clock of this host: good enough to know when to fetch anew, and nothing more.
+/// The time by the clock of this host: good enough to know what has ended, and nothing more.
 pub(crate) fn now() -> UtcSeconds {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UtcSeconds::new(since.as_secs())

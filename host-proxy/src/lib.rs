@@ -8,15 +8,18 @@
 
 pub mod args;
 mod backoff;
+mod blocking;
 pub mod children;
 pub mod config;
 pub mod credentials;
 pub mod egress;
 pub mod http;
 pub mod metrics;
+mod private;
 pub mod record;
 pub mod relay;
 pub mod run;
+mod seldom;
 pub mod server;
 pub mod store;
 pub mod supervisor;

@@ -73,7 +73,7 @@ struct RelayFamilies {
 pub struct RelayMetrics {
     /// Connections that the enclave made.
     pub accepted: Counter,
-    /// Of these, closed at once because there were too many.
+    /// Of these, closed at once: not the enclave's, or too many.
     pub refused: Counter,
     /// Of these, closed because the target could not be reached.
     pub failed: Counter,
@@ -140,7 +140,11 @@ impl Metrics {
             all.register(format!("relay_connections_{name}"), help, family.clone());
         };
         relay("accepted", "Connections of the enclave to the relay", accepted);
-        relay("refused", "Such connections closed at once: too many", refused);
+        relay(
+            "refused",
+            "Such connections closed at once: not the enclave's, or too many",
+            refused,
+        );
         relay("failed", "Such connections closed: the target was not reached", failed);
         relay("idle_closed", "Such connections closed: idle for too long", idle);
         all.register("relay_connections_active", "Such connections open now", active.clone());

@@ -60,7 +60,7 @@ pub async fn run(args: Args) -> Result<(), StartError> {
     let metrics = Metrics::default();
     let mut relays = Vec::new();
     for relay in config.relays.iter() {
-        let bound = Egress::bind(relay, Limits::default(), &metrics).await;
+        let bound = Egress::bind(relay, &config.enclave, Limits::default(), &metrics).await;
         relays.push(bound.map_err(|error| StartError::Relay(relay.listen.clone(), error))?);
     }
     let server = Server::bind(config.listen, tls)

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
-use crate::credentials::{self, Lender};
+use crate::credentials::{self, CredentialsError, Lender};
 use crate::metrics::Metrics;
 use crate::record::Recorder;
 use crate::relay::Connection;
@@ -46,6 +46,28 @@ pub struct Serving {
     pub dek_id: DekId,
     /// Wallets in the store that the enclave would not open, and why.
     pub refused: Vec<(WalletId, Problem)>,
+}
+
+/// A boot that failed.
+struct Failed {
+    /// What callers are told.
+    problem: Problem,
+    /// What the log is told.
+    reason: String,
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self { reason: problem.to_string(), problem }
+    }
+}
+
+impl From<CredentialsError> for Failed {
+    fn from(error: CredentialsError) -> Self {
+        let outward = format!("credentials: {}", error.outward());
+        let problem = Problem::new(Code::EnclaveNotReady, outward);
+        Self { reason: format!("{}: credentials: {error}", problem.code.as_str()), problem }
+    }
 }
 
 /// What a boot needs.
@@ -78,19 +100,18 @@ impl Supervisor {
         let mut last = String::new();
         loop {
             self.metrics.boot_attempted();
-            let problem = match self.boot().await {
+            let Failed { problem, reason } = match self.boot().await {
                 Ok(serving) => {
                     backoff = Backoff::default();
-                    self.serve(serving).await
+                    self.serve(serving).await.into()
                 }
-                Err(problem) => {
-                    self.metrics.boot_failed(problem.code);
-                    problem
+                Err(failed) => {
+                    self.metrics.boot_failed(failed.problem.code);
+                    failed
                 }
             };
             let wait = backoff.next();
             // The same reason again and again, while an enclave is away, is told once.
-            let reason = problem.to_string();
             if reason == last {
                 tracing::debug!("not ready: {reason}; again in {} ms", wait.as_millis());
             } else {
@@ -102,23 +123,21 @@ impl Supervisor {
         }
     }
 
-    async fn boot(&self) -> Result<Serving, Problem> {
+    async fn boot(&self) -> Result<Serving, Failed> {
         let connecting = timeout(CONNECT_LIMIT, transport::connect(&self.endpoint)).await;
         let stream = connecting.unwrap_or_else(|late| Err(late.into())).map_err(|error| {
             Problem::new(Code::EnclaveUnavailable, format!("connecting to the enclave: {error}"))
         })?;
-        let (connection, phase) = Connection::open(stream).await?;
+        let (connection, phase) = Connection::open(stream).await.map_err(Problem::from)?;
         let credentials = match phase {
             Phase::AwaitingPolicy | Phase::AwaitingDek => {
-                self.lender.lend(credentials::now()).await.map_err(|error| {
-                    Problem::new(Code::EnclaveNotReady, format!("credentials: {error}"))
-                })?
+                self.lender.lend(credentials::now()).await?
             }
             // It has its DEK, and asks nothing more of KMS: a proxy that comes back takes it up even
             // while there are no credentials to be had.
             Phase::Ready => credentials::nothing(),
         };
-        boot::run(connection, &self.policy, credentials, &self.recorder).await
+        Ok(boot::run(connection, &self.policy, credentials, &self.recorder).await?)
     }
 
     /// Tells everyone that the enclave is ready, until it is not.

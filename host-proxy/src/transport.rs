@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_vsock::{VsockAddr, VsockListener, VsockStream};
 
+use crate::private;
+
 /// The longest answer to `CONNECT` that is read, in bytes: `OK 4294967295\n` has 14.
 const MAX_HYBRID_ANSWER: usize = 32;
 
@@ -62,6 +64,27 @@ pub async fn write_in_pieces<W: AsyncWrite + Unpin>(sink: &mut W, bytes: &[u8]) 
     sink.flush().await
 }
 
+/// Who connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A process of this user.
+    Unix,
+    /// A machine of this host, or the host itself.
+    Vsock {
+        /// Its context id, which the kernel vouches for.
+        cid: u32,
+    },
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix => f.write_str("a process of this user"),
+            Self::Vsock { cid } => write!(f, "CID {cid}"),
+        }
+    }
+}
+
 /// Where the host listens for the enclave.
 pub enum Listener {
     /// A Unix socket that only this user can open.
@@ -71,10 +94,12 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Binds. A socket that was left behind is replaced; one that is in use is not.
+    /// Binds. A socket that was left behind is replaced; one that is in use is not. A Unix socket has
+    /// the mode of the umask for a moment, so its folder must be this user's alone.
     pub async fn bind(endpoint: &Endpoint) -> io::Result<Self> {
         match endpoint {
             Endpoint::Unix(path) => {
+                check_folder(path)?;
                 remove_stale(path).await?;
                 let listener = UnixListener::bind(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
@@ -89,13 +114,23 @@ impl Listener {
         }
     }
 
-    /// The next connection.
-    pub async fn accept(&self) -> io::Result<Stream> {
+    /// The next connection, and whose it is.
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
-            Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
-            Self::Vsock(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Unix(listener) => Ok((Box::new(listener.accept().await?.0), Peer::Unix)),
+            Self::Vsock(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Box::new(stream), Peer::Vsock { cid: address.cid() }))
+            }
         }
     }
+}
+
+fn check_folder(path: &Path) -> io::Result<()> {
+    let folder = std::fs::metadata(path.parent().unwrap_or(path))?;
+    private::check(&folder).map_err(|breach| {
+        io::Error::new(io::ErrorKind::PermissionDenied, format!("the socket's folder: {breach}"))
+    })
 }
 
 async fn remove_stale(path: &Path) -> io::Result<()> {
@@ -146,14 +181,48 @@ mod tests {
         }
     }
 
+    /// A folder for this user only, as a relay's socket needs.
+    fn private_dir() -> tempfile::TempDir {
+        let mode = std::fs::Permissions::from_mode(0o700);
+        tempfile::Builder::new().permissions(mode).tempdir().unwrap()
+    }
+
     #[tokio::test]
     async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = private_dir();
         let endpoint = Endpoint::Unix(dir.path().join("relay.sock"));
         drop(Listener::bind(&endpoint).await.unwrap());
         let live = Listener::bind(&endpoint).await.unwrap();
         let refused = Listener::bind(&endpoint).await.err().unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         drop(live);
+    }
+
+    #[tokio::test]
+    async fn a_socket_in_a_folder_that_others_may_enter_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("run");
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("relay.sock");
+        let endpoint = Endpoint::Unix(path.clone());
+        for mode in [0o755, 0o710, 0o701] {
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+            let refused = Listener::bind(&endpoint).await.err().unwrap();
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+            let message = refused.to_string();
+            assert!(
+                message.contains(&format!(
+                    "folder: expected no access for others, found mode {mode:04o}"
+                )),
+                "{message}"
+            );
+            assert!(!path.exists(), "nothing was bound");
+        }
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let listener = Listener::bind(&endpoint).await.unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let _client = UnixStream::connect(&path).await.unwrap();
+        assert_eq!(listener.accept().await.unwrap().1, Peer::Unix);
     }
 }

@@ -6,16 +6,24 @@
 
 use std::fmt;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+use nix::libc::{O_CLOEXEC, O_NONBLOCK};
 use strongroom_shared::wire::Credentials;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{CredentialsError, Unusable, nothing, usable};
+use crate::blocking::Blocking;
+use crate::private::{NotPrivate, check};
 
 /// The longest file, in bytes.
 const MAX_FILE: usize = 64 << 10;
+
+/// How long reading it may take: a file system may be another machine's.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The name of a profile, as it stands between brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +60,12 @@ pub enum FileError {
     /// A folder, a device, a pipe.
     #[error("expected a regular file")]
     Kind,
-    /// Others may read or write it.
-    #[error("expected a file of its owner alone, found mode {0:04o}: chmod 600 it")]
-    Mode(u32),
+    /// It is not this user's alone.
+    #[error("{0}")]
+    NotPrivate(#[from] NotPrivate),
+    /// Too slow.
+    #[error("expected to be read within {} ms", .0.as_millis())]
+    Late(Duration),
     /// It is too long.
     #[error("expected at most {MAX_FILE} bytes")]
     Length,
@@ -81,24 +92,30 @@ pub enum FileError {
 }
 
 /// Reads the profile as the file has it now.
-pub(super) async fn read(path: &Path, profile: &Profile) -> Result<Credentials, CredentialsError> {
+pub(super) async fn read(
+    path: &Path,
+    profile: &Profile,
+    reads: &Blocking,
+) -> Result<Credentials, CredentialsError> {
     let (at, named) = (path.to_owned(), profile.clone());
-    tokio::task::spawn_blocking(move || parse(&text(&at)?, &named))
-        .await
-        .unwrap_or_else(|ended| Err(io::Error::other(ended).into()))
-        .map_err(|error| CredentialsError::File { path: path.to_owned(), error })
+    let read = match timeout(LIMIT, reads.run(move || parse(&text(&at)?, &named))).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(ended)) => Err(ended.into()),
+        Err(_) => Err(FileError::Late(LIMIT)),
+    };
+    read.map_err(|error| CredentialsError::File { path: path.to_owned(), error })
 }
 
 fn text(path: &Path) -> Result<Zeroizing<String>, FileError> {
-    // Before it is opened, since opening a pipe waits for a writer.
-    if !std::fs::metadata(path)?.is_file() {
+    // Opening a pipe would wait for a writer. What is checked is what was opened, not what has its
+    // name by then.
+    let file =
+        std::fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_CLOEXEC).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(FileError::Kind);
     }
-    let file = std::fs::File::open(path)?;
-    let mode = file.metadata()?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(FileError::Mode(mode));
-    }
+    check(&metadata)?;
     // All of it at once: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(vec![0; MAX_FILE.saturating_add(1)]);
     let mut read = 0;

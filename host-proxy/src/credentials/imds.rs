@@ -12,13 +12,12 @@ use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use strongroom_shared::time::UtcSeconds;
-use strongroom_shared::wire::Credentials;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{Temporary, Unusable, usable};
+use super::{Temporary, Unusable, nothing, usable};
 
 /// Where every instance finds it.
 const ADDRESS: SocketAddr =
@@ -96,16 +95,25 @@ pub enum ImdsError {
     Unusable(#[from] Unusable),
 }
 
-/// What it answers for a role. Other members are not needed. The texts stay where they were read, so
-/// that there is nothing more to wipe.
+/// What it answers for a role. Other members are not needed.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document<'a> {
-    code: &'a str,
-    access_key_id: Option<&'a str>,
-    secret_access_key: Option<&'a str>,
-    token: Option<&'a str>,
+struct Document {
+    code: String,
+    access_key_id: Option<Secret>,
+    secret_access_key: Option<Secret>,
+    token: Option<Secret>,
     expiration: Option<UtcSeconds>,
+}
+
+/// A text that is wiped on drop, wherever reading the document ends. (Of a text with JSON escapes the
+/// parser holds one more copy for a moment, which is not ours to wipe.)
+struct Secret(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
 }
 
 impl Imds {
@@ -188,18 +196,20 @@ fn role_name(answer: &[u8]) -> Result<&str, ImdsError> {
 
 fn parse(answer: &[u8]) -> Result<Temporary, ImdsError> {
     let wrong = |expected| ImdsError::Answer(Step::Credentials, expected);
-    let document: Document<'_> =
+    let document: Document =
         serde_json::from_slice(answer).map_err(|_| wrong("the document of a role"))?;
     if document.code != "Success" {
         return Err(wrong("code Success: may the instance's service assume the role?"));
     }
-    let owned =
-        |member: Option<&str>, expected| member.map(str::to_owned).ok_or_else(|| wrong(expected));
-    let credentials = Credentials {
-        access_key_id: owned(document.access_key_id, "AccessKeyId")?,
-        secret_access_key: owned(document.secret_access_key, "SecretAccessKey")?,
-        session_token: Some(owned(document.token, "Token")?),
+    let taken = |member: Option<Secret>, expected| {
+        let taken = member.map(|Secret(mut text)| std::mem::take(&mut *text));
+        taken.ok_or_else(|| wrong(expected))
     };
+    // Each goes from what wipes itself to what wipes itself: the next one may be missing.
+    let mut credentials = nothing();
+    credentials.access_key_id = taken(document.access_key_id, "AccessKeyId")?;
+    credentials.secret_access_key = taken(document.secret_access_key, "SecretAccessKey")?;
+    credentials.session_token = Some(taken(document.token, "Token")?);
     let expires = document.expiration.ok_or_else(|| wrong("Expiration"))?;
     Ok(Temporary { credentials: usable(credentials)?, expires })
 }

@@ -66,8 +66,11 @@ async fn copy(
     loop {
         let read = source.read(&mut piece).await?;
         let bytes = piece.get(..read).unwrap_or_default();
-        let done =
-            if bytes.is_empty() { sink.shutdown().await } else { write(&mut sink, bytes).await };
+        let done = if bytes.is_empty() {
+            sink.shutdown().await
+        } else {
+            write(&mut sink, bytes, moved, forwarded).await
+        };
         if let Err(error) = done {
             tracing::debug!("relay: one side takes no more: {error}");
             return Ok(());
@@ -75,13 +78,25 @@ async fn copy(
         if bytes.is_empty() {
             return Ok(());
         }
-        forwarded.inc_by(u64::try_from(read).unwrap_or_default());
-        moved.send_replace(Instant::now());
     }
 }
 
-async fn write(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    sink.write_all(bytes).await?;
+/// Counts what the sink takes as it takes it: a slow one is not idle.
+async fn write(
+    sink: &mut (impl AsyncWrite + Unpin),
+    mut bytes: &[u8],
+    moved: &watch::Sender<Instant>,
+    forwarded: &Counter,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let taken = sink.write(bytes).await?;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(taken..).unwrap_or_default();
+        forwarded.inc_by(u64::try_from(taken).unwrap_or_default());
+        moved.send_replace(Instant::now());
+    }
     sink.flush().await
 }
 
@@ -173,6 +188,30 @@ mod tests {
         };
         assert!(tokio::time::timeout(wait, &mut copying).await.is_err());
         assert_eq!(read.load(Ordering::Relaxed), 2 * MAX_WRITE, "as much again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_takes_bytes_slowly_is_not_idle_and_one_that_stops_is() {
+        const LIMIT: Duration = Duration::from_secs(120);
+        let (sink, mut reader) = duplex(1);
+        let (moved, movement) = watch::channel(Instant::now());
+        let forwarded = Counter::default();
+        let began = Instant::now();
+        let copying = copy(Endless(Arc::default()), sink, &moved, &forwarded);
+        let reading = async {
+            for _ in 0..10 {
+                tokio::time::sleep(LIMIT * 3 / 4).await;
+                reader.read_u8().await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            _ = copying => panic!("ended"),
+            () = reading => panic!("ended"),
+            () = idle(movement, LIMIT) => {}
+        }
+        assert!(began.elapsed() >= LIMIT * 10 * 3 / 4 + LIMIT, "{:?}", began.elapsed());
+        assert_eq!(forwarded.get(), 11, "far from a whole piece");
     }
 
     #[tokio::test]

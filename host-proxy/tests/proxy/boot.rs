@@ -16,6 +16,7 @@ use strongroom_shared::wire::{Call, Phase, Reply};
 use tokio::sync::watch;
 
 use crate::fake_enclave::{Act, FakeEnclave};
+use crate::log::Log;
 use crate::samples::{self, BOOT_A, BOOT_B, booted, dek_id, receipt, sealed, wallet, wallet_info};
 
 struct Proxy {
@@ -279,6 +280,7 @@ async fn receipts_that_were_lost_on_the_way_are_fetched() {
 
 #[tokio::test]
 async fn a_boot_without_credentials_waits_for_them_and_says_so() {
+    let (log, _guard) = Log::begin();
     let proxy = Proxy::new().await;
     let path = proxy.dir.path().join("credentials");
     let metrics = Metrics::default();
@@ -292,7 +294,10 @@ async fn a_boot_without_credentials_waits_for_them_and_says_so() {
     let status = running.status.wait_for(missing).await.unwrap().clone();
     let Status::NotReady(problem) = status else { panic!("ready") };
     assert_eq!(problem.code, Code::EnclaveNotReady);
-    assert!(problem.detail.contains("credentials: No such file"), "{}", problem.detail);
+    assert_eq!(problem.detail, "credentials: the file cannot be read", "and not which one");
+    let told = format!("enclave_not_ready: credentials: {}: No such file", path.display());
+    assert!(log.text().contains(&told), "{}", log.text());
+    assert_eq!(log.text().matches("WARN").count(), 1, "told once");
     assert!(enclave.calls.try_recv().is_err(), "nothing was asked of the enclave");
     let text = metrics.text().unwrap();
     assert!(text.contains("strongroom_proxy_enclave_ready 0\n"), "{text}");

@@ -76,7 +76,7 @@ fn send(address: &str, method: &str, path: &str, kind: &str, length: usize) -> S
 
 #[test]
 fn it_serves_without_an_enclave_says_so_and_ends_on_sigterm() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::samples::private_dir();
     let mut daemon = Daemon(proxy(&development(dir.path())).spawn().unwrap());
     let mut log = BufReader::new(daemon.0.stderr.take().unwrap()).lines();
     let address = loop {
@@ -109,7 +109,7 @@ fn it_serves_without_an_enclave_says_so_and_ends_on_sigterm() {
 
 #[test]
 fn it_serves_on_when_nobody_reads_its_log() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::samples::private_dir();
     let mut daemon = Daemon(proxy(&development(dir.path())).spawn().unwrap());
     let mut log = BufReader::new(daemon.0.stderr.take().unwrap());
     let mut line = String::new();
@@ -122,7 +122,7 @@ fn it_serves_on_when_nobody_reads_its_log() {
 
 #[test]
 fn a_wrong_configuration_opens_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::samples::private_dir();
     let config = development(dir.path());
     let output = proxy(&config).args(["--listen", "0.0.0.0:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -3,7 +3,6 @@
 mod ends;
 
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use strongroom_host_proxy::config::{RelayConfig, Target};
@@ -15,6 +14,11 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// Where the enclave listens.
+fn enclave() -> Endpoint {
+    Endpoint::Vsock { cid: 16, port: 5000 }
+}
+
 struct Setup {
     dir: tempfile::TempDir,
     target: TcpListener,
@@ -25,7 +29,7 @@ struct Setup {
 
 impl Setup {
     async fn new(limits: Limits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::samples::private_dir();
         let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = RelayConfig {
             listen: Endpoint::Unix(dir.path().join("relay.sock")),
@@ -33,7 +37,7 @@ impl Setup {
         };
         let all = Metrics::default();
         let metrics = all.relay(config.target.as_str());
-        let relay = Egress::bind(&config, limits, &all).await.unwrap();
+        let relay = Egress::bind(&config, &enclave(), limits, &all).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let relay = tokio::spawn(relay.serve(async { drop(stopped.await) }));
         Self { dir, target, metrics, stop, relay }

@@ -9,6 +9,7 @@ mod daemon;
 mod egress;
 mod fake_enclave;
 mod http;
+mod log;
 mod metrics;
 mod relay;
 mod samples;

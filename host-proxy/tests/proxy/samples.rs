@@ -157,3 +157,10 @@ pub(crate) fn act(name: &str) -> String {
     );
     envelope(PayloadType::WalletAct, &act)
 }
+
+/// A folder for this user only, as a relay's socket needs.
+pub(crate) fn private_dir() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().permissions(mode).tempdir().unwrap()
+}

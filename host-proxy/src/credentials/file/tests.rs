@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::super::{Lender, Source};
@@ -106,7 +107,7 @@ async fn a_file_that_others_may_read_is_refused_with_what_to_do() {
     for mode in [0o640, 0o604, 0o620, 0o644] {
         write(&path, FILE, mode);
         let message = lender.lend(now()).await.unwrap_err().to_string();
-        assert!(message.contains(&format!("found mode {mode:04o}: chmod 600")), "{message}");
+        assert!(message.contains(&format!("found mode {mode:04o}: chmod go-rwx")), "{message}");
         assert!(message.contains(path.to_str().unwrap()), "{message}");
     }
 }
@@ -124,4 +125,32 @@ async fn what_is_no_such_file_is_refused() {
     write(&path, [b'#', 0xff], 0o600);
     let binary = lender.lend(now()).await.unwrap_err();
     assert!(matches!(binary, CredentialsError::File { error: FileError::Text, .. }));
+}
+
+#[tokio::test]
+async fn a_pipe_without_a_writer_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let refused = tokio::time::timeout(LIMIT / 2, lender(path).lend(now())).await.unwrap();
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, CredentialsError::File { error: FileError::Kind, .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_hangs_is_given_up_and_not_begun_again_beside_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("credentials");
+    write(&path, FILE, 0o600);
+    let lender = lender(path);
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let reads = lender.reads.clone();
+    let hanging = tokio::spawn(async move { reads.run(move || ended.recv().unwrap_err()).await });
+    tokio::task::yield_now().await;
+    let (late, ()) = tokio::join!(lender.lend(now()), tokio::time::advance(LIMIT));
+    let late = late.unwrap_err();
+    assert!(matches!(late, CredentialsError::File { error: FileError::Late(_), .. }), "{late}");
+    drop(end);
+    hanging.await.unwrap().unwrap();
+    assert_eq!(lender.lend(now()).await.unwrap().access_key_id, "AKIADEFAULT");
 }

@@ -118,7 +118,7 @@ fn answer(answers: &Answers, request: &str) -> Option<(u16, String)> {
 }
 
 #[tokio::test]
-async fn three_requests_give_credentials_and_the_cached_ones_serve_until_ten_minutes_are_left() {
+async fn three_requests_give_credentials_and_each_boot_asks_anew() {
     let fake = Fake::start(Answers::good("ASIAFIRST", 3600)).await;
     let lender = fake.lender();
     let lent = lender.lend(NOW).await.unwrap();
@@ -128,11 +128,13 @@ async fn three_requests_give_credentials_and_the_cached_ones_serve_until_ten_min
     assert_eq!(fake.asked(), 3);
 
     fake.say(Answers::good("ASIASECOND", 7200));
-    let lent = lender.lend(NOW.plus_seconds(2999)).await.unwrap();
-    assert_eq!((lent.access_key_id.as_str(), fake.asked()), ("ASIAFIRST", 0));
-    let lent = lender.lend(NOW.plus_seconds(3000)).await.unwrap();
+    let lent = lender.lend(NOW).await.unwrap();
     assert_eq!((lent.access_key_id.as_str(), fake.asked()), ("ASIASECOND", 3));
-    assert_eq!((lender.metrics.fetches.get(), lender.metrics.failures.get()), (2, 0));
+    fake.say(Answers::good("ASIATHIRD", 10_800));
+    let stepped_back = UtcSeconds::new(0);
+    let lent = lender.lend(stepped_back).await.unwrap();
+    assert_eq!((lent.access_key_id.as_str(), fake.asked()), ("ASIATHIRD", 3));
+    assert_eq!((lender.metrics.fetches.get(), lender.metrics.failures.get()), (3, 0));
 }
 
 #[tokio::test]
@@ -147,6 +149,18 @@ async fn the_cached_ones_serve_to_their_end_while_the_service_fails() {
     assert_eq!(ended, "IMDS: token: expected status 200, found 500");
     assert!(lender.cached.lock().await.is_none(), "wiped");
     assert_eq!((lender.metrics.fetches.get(), lender.metrics.failures.get()), (3, 2));
+}
+
+#[test]
+fn strings_with_escapes_are_strings() {
+    let text = document("AS\\u0049A", NOW).replace("SECRET/+", "SECRET\\/+");
+    let text = text.replace("Success", "Succ\\u0065ss");
+    let read = parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(read.credentials.access_key_id, "ASIA");
+    assert_eq!(read.credentials.secret_access_key, "SECRET/+");
+    assert_eq!(read.expires, NOW);
+    let escaped_away = text.replace("TOKEN==", "TOKEN\\n");
+    assert!(matches!(parse(escaped_away.as_bytes()), Err(ImdsError::Unusable(_))));
 }
 
 #[tokio::test]

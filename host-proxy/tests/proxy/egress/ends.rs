@@ -1,47 +1,7 @@
 //! How connections end, and how loudly.
 
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::*;
-
-/// A log that a test reads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    /// Begins to listen: the tests' runtimes have one thread, this one.
-    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(log.clone())
-            .with_ansi(false)
-            .with_max_level(tracing::Level::DEBUG);
-        (log, tracing::subscriber::set_default(subscriber.finish()))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
+use crate::log::Log;
 
 #[tokio::test]
 async fn an_ordinary_end_is_no_warning() {
@@ -129,6 +89,27 @@ async fn too_many_and_too_idle_are_closed() {
 }
 
 #[tokio::test]
+async fn a_peer_does_not_decide_how_long_the_log_is() {
+    let (log, _guard) = Log::begin();
+    let setup = Setup::new(Limits { connections: 0, ..Limits::default() }).await;
+    for _ in 0..50 {
+        assert_eq!(setup.connect().await.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+    assert_eq!(setup.metrics.refused.get(), 50);
+    assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
+
+    let Setup { target, dir, metrics, stop: _stop, relay: _relay } =
+        Setup::new(Limits::default()).await;
+    drop(target);
+    for _ in 0..50 {
+        let mut enclave = UnixStream::connect(dir.path().join("relay.sock")).await.unwrap();
+        assert_eq!(enclave.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+    assert_eq!(metrics.failed.get(), 50);
+    assert_eq!(log.text().matches("WARN").count(), 2, "{}", log.text());
+}
+
+#[tokio::test]
 async fn a_connection_that_carries_something_is_not_idle() {
     let limits = Limits { idle: Duration::from_millis(300), ..Limits::default() };
     let setup = Setup::new(limits).await;
@@ -143,11 +124,11 @@ async fn a_connection_that_carries_something_is_not_idle() {
 
 async fn refused_by(target: &str, limits: Limits) -> (RelayMetrics, String) {
     let (log, _guard) = Log::begin();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::samples::private_dir();
     let listen = Endpoint::Unix(dir.path().join("relay.sock"));
     let config = RelayConfig { listen, target: Target::parse(target).unwrap() };
     let metrics = Metrics::default();
-    let relay = Egress::bind(&config, limits, &metrics).await.unwrap();
+    let relay = Egress::bind(&config, &enclave(), limits, &metrics).await.unwrap();
     let relay = tokio::spawn(relay.serve(std::future::pending()));
     let mut enclave = UnixStream::connect(dir.path().join("relay.sock")).await.unwrap();
     let closed = tokio::time::timeout(Duration::from_secs(3), enclave.read(&mut [0; 1])).await;
