@@ -8,20 +8,24 @@
 //! - an attestation document in `Recipient` is verified in full, under the root of the mock PKI, and
 //!   may be five minutes old at most; what it says is held against the conditions of the key policy;
 //! - an attested reply carries the plaintext only as `CiphertextForRecipient`, in BER with indefinite
-//!   lengths ([`cms`]);
+//!   lengths ([`cms`]), and beside it an empty `Plaintext`, null, or none, as it happens;
+//! - a key policy is given back in other words than it was put, and in others each time;
 //! - the encryption context is authenticated, and replies name the key by its full ARN.
 //!
 //! What it does not do: there are no IAM policies (what a key policy leaves to IAM is allowed), no
-//! sessions of roles (a role signs with credentials of its own, and they do not expire), no aliases, and
-//! nothing is rate-limited.
+//! sessions of roles (a role signs with credentials of its own), no aliases, and nothing is rate-limited.
+//! Each change is seen by the next request. AWS KMS is eventually consistent: there, a key policy or a
+//! grant that has changed can take seconds, and in few cases minutes, to be seen everywhere.
 
 mod attested;
 mod blob;
 pub mod client;
 pub mod cms;
+mod dice;
 mod error;
 mod grants;
 pub mod identity;
+mod object;
 mod operations;
 pub mod policy;
 pub mod server;
@@ -34,7 +38,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use http::{Method, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 use rustls_pki_types::UnixTime;
 use serde_json::Value;
 use strongroom_attestation::verify::TrustAnchor;
@@ -45,6 +49,9 @@ use error::ApiError;
 use identity::Identities;
 pub use policy::{KeyPolicy, PolicyError};
 pub use state::KeyArn;
+
+/// The protocol, AWS JSON 1.1.
+const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// The local KMS could not be set up, or its folder could not be read.
 #[derive(Debug, Error)]
@@ -150,6 +157,8 @@ pub fn set_policy(dir: &Path, policy: &str) -> Result<KeyArn, KmsError> {
 pub struct LocalKms {
     dir: PathBuf,
     anchor: TrustAnchor,
+    /// The names of the server certificate.
+    names: Vec<String>,
 }
 
 /// An answer: an HTTP status, and a JSON body in the shape of AWS.
@@ -169,7 +178,7 @@ impl LocalKms {
     pub fn open(dir: &Path, anchor: TrustAnchor) -> Result<Self, KmsError> {
         state::State::load(dir)?;
         identity::Identities::load(dir)?;
-        Ok(Self { dir: dir.to_owned(), anchor })
+        Ok(Self { dir: dir.to_owned(), anchor, names: tls::names(dir)? })
     }
 
     /// Answers one request, of which `body` is the body as it arrived; `now` is what the age of its
@@ -208,7 +217,17 @@ impl LocalKms {
         }
         let identities = Identities::load(&self.dir)?;
         let caller = sigv4::verify(parts, body, &identities, now)?;
+        sigv4::check_host(&parts.headers, &self.names)?;
+        check_content_type(&parts.headers)?;
         operations::answer(self, &caller, target, body, now)
+    }
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut found = headers.get_all(header::CONTENT_TYPE).iter();
+    match (found.next(), found.next()) {
+        (Some(one), None) if one == CONTENT_TYPE => Ok(()),
+        _ => Err(ApiError::ContentType),
     }
 }
 

@@ -14,6 +14,8 @@ mod grants;
 mod keys;
 #[path = "kms/policy.rs"]
 mod policy;
+#[path = "kms/requests.rs"]
+mod requests;
 #[path = "kms/rotation.rs"]
 mod rotation;
 #[path = "kms/world.rs"]

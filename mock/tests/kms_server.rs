@@ -164,7 +164,7 @@ fn it_initializes_once_serves_over_tls_and_stops_with_its_parent() {
 
     let (head, body) = server.post(&ca, "localhost", &caller, "Decrypt", "{}").unwrap();
     assert!(head.starts_with("HTTP/1.1 400"), "{head}");
-    assert_eq!(body["__type"], "SerializationException");
+    assert_eq!(body["__type"], "ValidationException");
 
     drop(server.child.stdin.take());
     assert_eq!(server.exit_code(), Some(0));
@@ -228,6 +228,28 @@ fn a_role_that_is_added_while_it_runs_may_call() {
     let engine = client(dir.path(), &role["arn"]);
     let (head, _) = server.post(&ca, "localhost", &engine, "DescribeKey", &request).unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+
+    let output = add(&["--name", "visitor", "--temporary", "--expires-in", "15m"]);
+    let role: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert!((now + 890..=now + 900).contains(&role["expires_at"].as_u64().unwrap()));
+    let output = add(&["--name", "late", "--temporary", "--expires-in", "0s"]);
+    let role: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let late = client(dir.path(), &role["arn"]);
+    let (head, body) = server.post(&ca, "localhost", &late, "DescribeKey", &request).unwrap();
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+    assert_eq!(
+        body,
+        json!({
+            "__type": "ExpiredTokenException",
+            "message": "The security token included in the request is expired",
+        })
+    );
+    for time in ["15", "m", "-1m", "1.5h", "1d"] {
+        let time = format!("--expires-in={time}");
+        assert!(!add(&["--name", "other", "--temporary", &time]).status.success(), "{time}");
+    }
+    assert!(!add(&["--name", "other", "--expires-in", "15m"]).status.success(), "not temporary");
 
     let output = add(&["--name", "permanent"]);
     let role: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -12,7 +13,7 @@ use serde_json::json;
 use strongroom_attestation::verify::{TrustAnchor, TrustAnchorError};
 use strongroom_mock::kms::{
     self, KmsError, LocalKms,
-    identity::{self, Identity},
+    identity::{self, Identity, Validity},
     server::Server,
 };
 use strongroom_mock::stop::Stop;
@@ -73,7 +74,8 @@ enum Command {
     SetPolicy(SetPolicy),
     /// Add a role with credentials of its own. A running server knows it from the next request on.
     ///
-    /// Prints one line of JSON: arn, access_key_id, secret_access_key, and with --temporary session_token.
+    /// Prints one line of JSON: arn, access_key_id, secret_access_key, with --temporary session_token, and
+    /// with --expires-in expires_at (Unix seconds).
     AddRole(AddRole),
     /// Serve over HTTPS until SIGTERM or SIGINT. Says on stderr where, when it is ready.
     Serve(Serve),
@@ -114,9 +116,19 @@ struct AddRole {
     /// The last part of the role's ARN.
     #[arg(long)]
     name: String,
-    /// Credentials with a session token. They do not expire.
+    /// Credentials with a session token. They do not expire, but for --expires-in.
     #[arg(long)]
     temporary: bool,
+    /// When they expire, from now on: a number with s, m or h, such as 15m.
+    #[arg(long, requires = "temporary", value_name = "TIME", value_parser = duration)]
+    expires_in: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let seconds = [('s', 1), ('m', 60), ('h', 3_600)].into_iter().find_map(|(unit, seconds)| {
+        text.strip_suffix(unit)?.parse::<u32>().ok().map(|count| u64::from(count) * seconds)
+    });
+    seconds.map(Duration::from_secs).ok_or("expected a number with s, m or h")
 }
 
 #[derive(Args)]
@@ -188,8 +200,12 @@ fn run(command: Command) -> Result<(), CliError> {
             kms::set_policy(&dir, &read(&key_policy)?)?;
             Ok(())
         }
-        Command::AddRole(AddRole { dir, name, temporary }) => {
-            let Identity { arn, credentials } = identity::add_role(&dir, &name, temporary)?;
+        Command::AddRole(AddRole { dir, name, temporary, expires_in }) => {
+            let validity = match temporary {
+                true => Validity::Temporary { expires_in },
+                false => Validity::Permanent,
+            };
+            let Identity { arn, credentials } = identity::add_role(&dir, &name, validity)?;
             let mut line = json!({
                 "arn": arn,
                 "access_key_id": credentials.access_key_id,
@@ -197,6 +213,7 @@ fn run(command: Command) -> Result<(), CliError> {
             });
             if let (Some(token), Some(line)) = (&credentials.session_token, line.as_object_mut()) {
                 line.insert("session_token".to_owned(), token.expose().into());
+                line.extend(credentials.expires_at.map(|at| ("expires_at".to_owned(), at.into())));
             }
             writeln!(io::stdout(), "{line}")?;
             Ok(())

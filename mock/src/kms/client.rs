@@ -54,13 +54,25 @@ impl Client {
         body: &[u8],
         now: UnixTime,
     ) -> Result<Request<Vec<u8>>, KmsError> {
-        let mut request = Request::post("https://localhost/")
+        let request = Request::post("https://localhost/")
             .header(header::HOST, "localhost")
-            .header(header::CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header(header::CONTENT_TYPE, super::CONTENT_TYPE)
             .header(super::sigv4::X_AMZ_TARGET, format!("TrentService.{operation}"))
             .body(body.to_vec())
             .map_err(|_| KmsError::Sign)?;
-        let Credentials { access_key_id, secret_access_key, session_token } = &self.credentials;
+        self.sign(request, now)
+    }
+
+    /// Signs any request, with all of its headers.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn sign(
+        &self,
+        mut request: Request<Vec<u8>>,
+        now: UnixTime,
+    ) -> Result<Request<Vec<u8>>, KmsError> {
+        let Credentials { access_key_id, secret_access_key, session_token, .. } = &self.credentials;
         let identity = aws_credential_types::Credentials::new(
             access_key_id,
             secret_access_key.expose(),
@@ -82,8 +94,10 @@ impl Client {
         let headers = request.headers().iter();
         let headers =
             headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-        let signable = SignableRequest::new("POST", uri, headers, SignableBody::Bytes(body))
-            .map_err(|_| KmsError::Sign)?;
+        let body = SignableBody::Bytes(request.body());
+        let method = request.method().as_str();
+        let signable = SignableRequest::new(method, uri, headers, body);
+        let signable = signable.map_err(|_| KmsError::Sign)?;
         let signed = sign(signable, &SigningParams::V4(params)).map_err(|_| KmsError::Sign)?;
         signed.into_parts().0.apply_to_request_http1x(&mut request);
         Ok(request)

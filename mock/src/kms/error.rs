@@ -3,7 +3,9 @@
 use serde_json::json;
 use thiserror::Error;
 
-use super::{KmsError, PolicyError, Reply, sigv4::AuthenticationError, state::KeyArn};
+use super::{
+    CONTENT_TYPE, KmsError, PolicyError, Reply, sigv4::AuthenticationError, state::KeyArn,
+};
 
 /// A request is refused. The messages never hold what the caller sent.
 #[derive(Debug, Error)]
@@ -22,6 +24,12 @@ pub(super) enum ApiError {
         }
     )]
     AccessDenied { caller: String, action: &'static str, resource: String, explicit: bool },
+    /// Of a ciphertext that says by itself which key it needs.
+    #[error(
+        "The ciphertext refers to a customer master key that does not exist, does not exist in this \
+         region, or you are not allowed to access."
+    )]
+    CiphertextDenied,
     /// Also for a wrong encryption context. The text is for the log: the real one has none.
     #[error("the ciphertext is not of this key and encryption context")]
     InvalidCiphertext,
@@ -52,6 +60,8 @@ pub(super) enum ApiError {
     Validation(String),
     #[error("{0}")]
     Unsupported(&'static str),
+    #[error("content type: expected {CONTENT_TYPE}")]
+    ContentType,
     #[error("the operation is unknown to the local kms")]
     UnknownOperation,
     #[error("the body is not the json of this operation")]
@@ -66,9 +76,11 @@ impl ApiError {
     /// The type that the SDKs match on.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::NotServed | Self::UnknownOperation => "UnknownOperationException",
+            Self::NotServed | Self::ContentType | Self::UnknownOperation => {
+                "UnknownOperationException"
+            }
             Self::Authentication(error) => error.kind(),
-            Self::AccessDenied { .. } => "AccessDeniedException",
+            Self::AccessDenied { .. } | Self::CiphertextDenied => "AccessDeniedException",
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::IncorrectKey => "IncorrectKeyException",
             Self::NotFound | Self::NoSuch(_) => "NotFoundException",
@@ -84,6 +96,12 @@ impl ApiError {
             Self::Serialization => "SerializationException",
             Self::Internal(_) | Self::Crypto => "KMSInternalException",
         }
+    }
+
+    /// In the words of AWS.
+    pub(super) fn invalid_principals() -> Self {
+        let message = "Policy contains a statement with one or more invalid principals.";
+        Self::MalformedPolicy(message.to_owned())
     }
 
     /// As the real KMS: some types spell `message`, most of them `Message`.
@@ -132,6 +150,7 @@ impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {
         match error {
             PolicyError::TooLarge { .. } => Self::LimitExceeded(error.to_string()),
+            PolicyError::Principal { .. } => Self::invalid_principals(),
             _ => Self::MalformedPolicy(error.to_string()),
         }
     }

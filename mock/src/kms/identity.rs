@@ -1,15 +1,21 @@
-//! Who calls: roles and their credentials, in `identities.json` (mode 0600, replaced as a whole).
+//! Who calls: roles and their credentials, in `identities.json` (mode 0600, replaced as a whole, changed
+//! under the lock of the keys).
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{KmsError, io_error};
+use super::{
+    KmsError, io_error,
+    policy::principal::{Principal, account},
+    state,
+};
 use crate::files::{self, Access};
 
 const FILE: &str = "identities.json";
@@ -30,9 +36,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The account, which is the fifth part of the ARN.
+    /// The account.
     pub fn account(&self) -> &str {
-        self.arn.split(':').nth(4).unwrap_or_default()
+        account(&self.arn)
     }
 }
 
@@ -59,6 +65,21 @@ pub struct Credentials {
     /// Temporary credentials have one, and each request must carry it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_token: Option<Secret>,
+    /// Unix seconds: from then on they are refused. Only temporary credentials have one, if they expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+}
+
+/// For how long credentials are good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// For ever, and without a session token.
+    Permanent,
+    /// Until then, or for ever, with a session token.
+    Temporary {
+        /// From now on.
+        expires_in: Option<Duration>,
+    },
 }
 
 /// A role with its credentials.
@@ -84,22 +105,23 @@ pub(super) struct Identities {
 }
 
 /// Adds the role `name` to the KMS in `dir`; a server that runs there knows it from its next request
-/// on. `temporary`: its credentials have a session token. They do not expire.
+/// on.
 ///
 /// # Errors
 /// When `name` is no name of a role or exists already, or when files cannot be read or written.
-pub fn add_role(dir: &Path, name: &str, temporary: bool) -> Result<Identity, KmsError> {
+pub fn add_role(dir: &Path, name: &str, validity: Validity) -> Result<Identity, KmsError> {
     // The longest names, and the alphabet, that IAM takes.
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
     if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) {
         return Err(KmsError::RoleName);
     }
+    let _lock = state::lock(dir)?;
     let mut file = Identities::load(dir)?;
     let arn = role_arn(&file.account, name);
     if file.role(&arn).is_some() {
         return Err(KmsError::RoleExists);
     }
-    let identity = Identity { arn, credentials: Credentials::generate(temporary)? };
+    let identity = Identity { arn, credentials: Credentials::generate(validity)? };
     file.identities.push(identity.clone());
     file.write(dir)?;
     Ok(identity)
@@ -114,10 +136,11 @@ pub(super) struct Role {
 /// Makes the two roles when absent, for keys in this region and account, and writes their credential
 /// files. What is there already stays.
 pub(super) fn init(dir: &Path, region: &str, account: &str) -> Result<[Role; 2], KmsError> {
+    let _lock = state::lock(dir)?;
     if !path(dir).exists() {
         let identities = [ENCLAVE, KEY_ADMIN].map(|name| {
             let arn = role_arn(account, name);
-            Ok(Identity { arn, credentials: Credentials::generate(false)? })
+            Ok(Identity { arn, credentials: Credentials::generate(Validity::Permanent)? })
         });
         let identities = identities.into_iter().collect::<Result<_, KmsError>>()?;
         let (region, account) = (region.to_owned(), account.to_owned());
@@ -163,23 +186,43 @@ impl Identities {
     pub(super) fn role(&self, arn: &str) -> Option<&Identity> {
         self.identities.iter().find(|identity| identity.arn == arn)
     }
+
+    /// Whether a principal exists, as far as that is known: of other accounts it is not. There are no users.
+    pub(super) fn may_have(&self, principal: &Principal) -> bool {
+        match principal {
+            Principal::Role(arn) => account(arn) != self.account || self.role(arn).is_some(),
+            Principal::Session { account, role } => {
+                let named = |identity: &Identity| identity.arn.rsplit('/').next() == Some(role);
+                *account != self.account || self.identities.iter().any(named)
+            }
+            Principal::User { account } => *account != self.account,
+            Principal::Everybody | Principal::Account(_) | Principal::Other => true,
+        }
+    }
 }
 
 impl Credentials {
-    fn generate(temporary: bool) -> Result<Self, KmsError> {
-        let prefix = if temporary { "ASIA" } else { "AKIA" };
+    fn generate(validity: Validity) -> Result<Self, KmsError> {
+        let (prefix, expires_in) = match validity {
+            Validity::Permanent => ("AKIA", None),
+            Validity::Temporary { expires_in } => ("ASIA", expires_in),
+        };
         let access_key_id = format!("{prefix}{}", base32(random::<16>()?));
         let secret_access_key = Secret(STANDARD.encode(Zeroizing::new(random::<30>()?)));
-        let session_token = match temporary {
-            true => Some(Secret(STANDARD.encode(Zeroizing::new(random::<96>()?)))),
-            false => None,
+        let session_token = match validity {
+            Validity::Temporary { .. } => {
+                Some(Secret(STANDARD.encode(Zeroizing::new(random::<96>()?))))
+            }
+            Validity::Permanent => None,
         };
-        Ok(Self { access_key_id, secret_access_key, session_token })
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let expires_at = expires_in.map(|duration| now.saturating_add(duration).as_secs());
+        Ok(Self { access_key_id, secret_access_key, session_token, expires_at })
     }
 
     /// Writes the file that AWS clients share: an INI section `default`.
     fn write(&self, path: &Path) -> Result<(), KmsError> {
-        let Self { access_key_id, secret_access_key: Secret(secret), session_token } = self;
+        let Self { access_key_id, secret_access_key: Secret(secret), session_token, .. } = self;
         let mut text = Zeroizing::new(format!(
             "[default]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret}\n"
         ));

@@ -11,8 +11,13 @@ mod policy;
 mod recipient;
 mod rotation;
 
+use std::collections::BTreeMap;
+
 use rustls_pki_types::UnixTime;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -22,6 +27,7 @@ use super::{
     error::ApiError,
     grants::Grant,
     identity::Caller,
+    object::Object,
     policy::{AccessRequest, Decision, principal::account},
     state::{Key, KeyState, State},
 };
@@ -66,6 +72,7 @@ pub(super) fn answer(
     now: UnixTime,
 ) -> Result<Value, ApiError> {
     let action = name(target).ok_or(ApiError::UnknownOperation)?;
+    check_required(action, body)?;
     let call = Call { kms, caller, action, now };
     match action {
         "kms:CancelKeyDeletion" => call.cancel_key_deletion(&parse(body)?),
@@ -230,5 +237,29 @@ fn nothing() -> Value {
 
 /// Unknown members are ignored, as by the real KMS.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|_| ApiError::Serialization)
+    let request: Result<Object<T>, _> = serde_json::from_slice(body);
+    request.map(|Object(request)| request).map_err(|_| ApiError::Serialization)
+}
+
+/// The members that a request must have (AWS KMS API reference); null is none.
+fn check_required(action: &str, body: &[u8]) -> Result<(), ApiError> {
+    let required: &[&str] = match action {
+        "kms:CreateKey" | "kms:GenerateRandom" => &[],
+        "kms:CreateGrant" => &["KeyId", "GranteePrincipal", "Operations"],
+        "kms:Decrypt" => &["CiphertextBlob"],
+        "kms:Encrypt" => &["KeyId", "Plaintext"],
+        "kms:PutKeyPolicy" => &["KeyId", "Policy"],
+        "kms:ReEncrypt" => &["CiphertextBlob", "DestinationKeyId"],
+        "kms:RevokeGrant" => &["KeyId", "GrantId"],
+        _ => &["KeyId"],
+    };
+    let members: Result<BTreeMap<String, Option<IgnoredAny>>, _> = serde_json::from_slice(body);
+    let members = members.map_err(|_| ApiError::Serialization)?;
+    let absent = required.iter().find(|name| !matches!(members.get(**name), Some(Some(_))));
+    absent.map_or(Ok(()), |name| {
+        Err(ApiError::Validation(format!(
+            "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member \
+             must not be null"
+        )))
+    })
 }

@@ -1,4 +1,4 @@
-//! Key policies in the shape of AWS: read strictly, evaluated to a decision.
+//! Key policies in the shape of AWS: read strictly, evaluated to a decision, given back in other words.
 //!
 //! An explicit deny wins, then an allow, and otherwise the answer is no. Whatever is not understood
 //! fails closed: an element that is unknown makes the policy unreadable; a condition operator or key that
@@ -13,8 +13,10 @@
 //!   `kms:EncryptionContextKeys`, `kms:CallerAccount`, `aws:PrincipalArn`, `aws:SecureTransport`.
 
 mod condition;
+mod grammar;
 mod pattern;
 pub(super) mod principal;
+pub(super) mod rewrite;
 mod syntax;
 pub(super) mod truth;
 
@@ -23,6 +25,7 @@ use std::collections::BTreeMap;
 use strongroom_attestation::measure::Pcr;
 use thiserror::Error;
 
+use super::object::Object;
 use condition::Condition;
 use principal::Principal;
 use syntax::{Document, Effect, PrincipalText, StatementText};
@@ -75,6 +78,33 @@ pub enum PolicyError {
         statement: usize,
         /// The element.
         element: &'static str,
+    },
+    /// A character that AWS does not take.
+    #[error("key policy: expected tabs, line breaks and characters from U+0020 to U+00FF")]
+    Character,
+    /// Two statements of one name.
+    #[error("key policy: statement {statement}: sid: expected one that no other statement has")]
+    Sid {
+        /// Which, counted from 0.
+        statement: usize,
+    },
+    /// An action without its service.
+    #[error("key policy: statement {statement}: action: expected `*`, or a service and an action")]
+    Action {
+        /// Which, counted from 0.
+        statement: usize,
+    },
+    /// A condition operator that does not exist.
+    #[error("key policy: statement {statement}: condition: expected an operator that exists")]
+    Operator {
+        /// Which, counted from 0.
+        statement: usize,
+    },
+    /// A condition key of KMS that does not exist.
+    #[error("key policy: statement {statement}: condition: expected a key of kms that exists")]
+    Key {
+        /// Which, counted from 0.
+        statement: usize,
     },
 }
 
@@ -131,11 +161,23 @@ impl KeyPolicy {
     /// # Errors
     /// See [`PolicyError`]; elements that are not supported (`NotAction`, for example) are refused.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        if text.len() > MAX_POLICY_BYTES {
-            return Err(PolicyError::TooLarge { found: text.len() });
-        }
-        let document: Document = serde_json::from_str(text)
-            .map_err(|e| PolicyError::Syntax { line: e.line(), column: e.column() })?;
+        Self::of(read(text)?)
+    }
+
+    /// Reads a policy that a caller of the API brings: refuses what AWS refuses, although it could be
+    /// evaluated here without harm.
+    pub(super) fn parse_for_api(text: &str) -> Result<Self, PolicyError> {
+        let document = read(text)?;
+        grammar::check(text, &document)?;
+        Self::of(document)
+    }
+
+    /// Whoever is named.
+    pub(super) fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.statements.iter().flat_map(|statement| &statement.principals)
+    }
+
+    fn of(document: Document) -> Result<Self, PolicyError> {
         if document.version.is_some_and(|version| version != "2012-10-17") {
             return Err(PolicyError::Version);
         }
@@ -144,7 +186,7 @@ impl KeyPolicy {
             return Err(PolicyError::Empty);
         }
         let statements = statements.into_iter().enumerate();
-        let statements = statements.map(|(index, text)| Statement::check(index, text));
+        let statements = statements.map(|(index, Object(text))| Statement::check(index, text));
         Ok(Self { statements: statements.collect::<Result<_, _>>()? })
     }
 
@@ -161,6 +203,16 @@ impl KeyPolicy {
         }
         decision
     }
+}
+
+fn read(text: &str) -> Result<Document, PolicyError> {
+    if text.len() > MAX_POLICY_BYTES {
+        return Err(PolicyError::TooLarge { found: text.len() });
+    }
+    let document: Result<Object<Document>, _> = serde_json::from_str(text);
+    let Object(document) =
+        document.map_err(|e| PolicyError::Syntax { line: e.line(), column: e.column() })?;
+    Ok(document)
 }
 
 impl Statement {

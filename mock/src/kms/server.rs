@@ -159,7 +159,7 @@ fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    let json = header::HeaderValue::from_static("application/x-amz-json-1.1");
+    let json = header::HeaderValue::from_static(super::CONTENT_TYPE);
     headers.insert(header::CONTENT_TYPE, json);
     if let Some(id) = state::uuid().ok().and_then(|id| header::HeaderValue::try_from(id).ok()) {
         headers.insert("x-amzn-requestid", id);

@@ -8,11 +8,12 @@
 
 mod authorization;
 mod canonical;
+mod host;
 
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderName, header, request::Parts};
 use rustls_pki_types::UnixTime;
 use thiserror::Error;
 use time::{
@@ -23,6 +24,7 @@ use time::{
 use super::identity::{Caller, Credentials, Identities, Identity};
 use authorization::Authorization;
 use canonical::signed_by;
+pub(super) use host::check_host;
 
 const SERVICE: &str = "kms";
 const TERMINATOR: &str = "aws4_request";
@@ -38,8 +40,10 @@ const X_AMZ_DATE: &str = "x-amz-date";
 const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
 /// Names the operation.
 pub(super) const X_AMZ_TARGET: &str = "x-amz-target";
-/// Headers that must be under the signature when they are there, and there once at most.
-const SIGNED: [&str; 4] = [HOST, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, X_AMZ_TARGET];
+/// All headers that begin so must be under the signature, besides the host.
+const X_AMZ: &str = "x-amz-";
+/// Headers that may be there once.
+const ONCE: [&str; 4] = [HOST, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, X_AMZ_TARGET];
 
 /// A request is not shown to be that of a known role.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -52,7 +56,9 @@ pub(super) enum AuthenticationError {
     /// The access key is unknown, or the session token is not that of its role.
     #[error("The security token included in the request is invalid.")]
     UnrecognizedClient,
-    /// Signed for another day, region or service, or not over a header that must be signed.
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
+    /// Signed for another day, region, service or host, or not over a header that must be signed.
     #[error("{0}")]
     Scope(&'static str),
     #[error("Signature expired: its date is now earlier than {earliest} ({now} - 5 min.)")]
@@ -73,6 +79,7 @@ impl AuthenticationError {
             Self::Missing => "MissingAuthenticationTokenException",
             Self::Incomplete(_) => "IncompleteSignatureException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
+            Self::ExpiredToken => "ExpiredTokenException",
             Self::Scope(_) | Self::Expired { .. } | Self::NotYetCurrent { .. } | Self::Mismatch => {
                 "InvalidSignatureException"
             }
@@ -114,11 +121,13 @@ pub(super) fn verify(
     let identity = identities.by_access_key(authorization.access_key_id);
     let identity = identity.filter(|identity| has_token(&identity.credentials, token));
     let Identity { arn, credentials } = identity.ok_or(AuthenticationError::UnrecognizedClient)?;
-    if signed_by(&credentials.secret_access_key, &authorization, date, parts, body) {
-        Ok(Caller { arn: arn.clone() })
-    } else {
-        Err(AuthenticationError::Mismatch)
+    if !signed_by(&credentials.secret_access_key, &authorization, date, parts, body) {
+        return Err(AuthenticationError::Mismatch);
     }
+    if credentials.expires_at.is_some_and(|at| at <= now.as_secs()) {
+        return Err(AuthenticationError::ExpiredToken);
+    }
+    Ok(Caller { arn: arn.clone() })
 }
 
 /// The value of a header that may be there once.
@@ -137,17 +146,17 @@ fn check_signed_headers(
     headers: &HeaderMap,
     authorization: &Authorization<'_>,
 ) -> Result<(), AuthenticationError> {
-    for name in SIGNED {
-        // Each request has a host, so that a signature that does not cover it is over no request.
-        let needed = single(headers, name)?.is_some() || name == HOST;
-        if needed && !authorization.signed_headers.contains(&name) {
-            return Err(AuthenticationError::Scope(
-                "'Host', 'X-Amz-Date', 'X-Amz-Security-Token' and 'X-Amz-Target' must each be a \
-                 'SignedHeader' in the AWS Authorization.",
-            ));
-        }
+    for name in ONCE {
+        single(headers, name)?;
     }
-    Ok(())
+    // Each request has a host, so that a signature that does not cover it is over no request.
+    let names = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with(X_AMZ));
+    if names.chain([HOST]).all(|name| authorization.signed_headers.contains(&name)) {
+        return Ok(());
+    }
+    Err(AuthenticationError::Scope(
+        "'Host' and each 'X-Amz-' header must be a 'SignedHeader' in the AWS Authorization.",
+    ))
 }
 
 fn check_scope(

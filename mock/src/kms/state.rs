@@ -165,8 +165,9 @@ impl State {
     }
 }
 
-/// Waits until no other thread or process changes the state in `dir`. Dropping the file unlocks it.
-fn lock(dir: &Path) -> Result<File, KmsError> {
+/// Waits until no other thread or process changes what is in `dir`: keys or identities. Dropping the file
+/// unlocks it.
+pub(super) fn lock(dir: &Path) -> Result<File, KmsError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = file.map_err(io_error(&path))?;

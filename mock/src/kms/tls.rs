@@ -71,6 +71,12 @@ fn issue_server(
     write_certificate(certificate, &der)
 }
 
+/// The names of the server certificate in `dir`.
+pub(super) fn names(dir: &Path) -> Result<Vec<String>, KmsError> {
+    let certificate = read_certificate(&dir.join("server.pem"))?;
+    Ok(dns_names(&certificate).map_err(PkiError::from)?)
+}
+
 /// TLS 1.2 and 1.3 with the server certificate in `dir`, HTTP/1.1 by ALPN.
 pub(super) fn server_config(dir: &Path) -> Result<Arc<ServerConfig>, KmsError> {
     let certificate = read_certificate(&dir.join("server.pem"))?;

@@ -12,7 +12,11 @@ use strongroom_attestation::{
     nsm::{AttestRequest, NsmClient},
 };
 use strongroom_mock::{
-    kms::{self, LocalKms, client::Client, identity},
+    kms::{
+        self, LocalKms, Reply,
+        client::Client,
+        identity::{self, Validity},
+    },
     nsm::{MockNsm, image_measurements},
     pki::MockPki,
 };
@@ -26,7 +30,7 @@ pub(crate) const DAY: u64 = 24 * 60 * 60;
 /// A role with its credentials.
 pub(crate) struct Role {
     pub(crate) arn: String,
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// What a request got instead of an answer.
@@ -60,7 +64,8 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let pki = MockPki::ephemeral().unwrap();
         let made = kms::init(dir.path(), "eu-central-1", None).unwrap();
-        let attacker = identity::add_role(dir.path(), "attacker", true).unwrap();
+        let temporary = Validity::Temporary { expires_in: None };
+        let attacker = identity::add_role(dir.path(), "attacker", temporary).unwrap();
         let kms = LocalKms::open(dir.path(), pki.trust_anchor().unwrap()).unwrap();
         let nsm = started(MockNsm::new(pki.clone(), IMAGE).unwrap());
         let role = |arn: String| Role { client: Client::new(dir.path(), &arn).unwrap(), arn };
@@ -92,7 +97,9 @@ impl World {
         let text = policy(&[self.sound_policy(), more.to_vec()].concat());
         let releases = [released(IMAGE)];
         let releases = Releases::Exactly(&releases);
-        let findings = lint(&text, &Rules { releases, changes, kek_change: false });
+        let admins = [RoleArn::parse(&self.admin.arn).unwrap()];
+        let rules = Rules { releases, changes, kek_change: false, admins: Some(&admins) };
+        let findings = lint(&text, &rules);
         findings.into_iter().map(|finding| finding.hole).collect()
     }
 
@@ -112,17 +119,7 @@ impl World {
 
     pub(crate) fn ask_at(&self, role: &Role, operation: &str, request: &Value, at: u64) -> Answer {
         let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
-        let reply = role.client.ask(&self.kms, operation, request, at).unwrap();
-        let body: Value = serde_json::from_slice(&reply.body).unwrap();
-        if reply.status == 200 {
-            return Ok(body);
-        }
-        let text = |name| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        Err(Refusal {
-            status: reply.status,
-            kind: text("__type").unwrap(),
-            message: text("Message").or_else(|| text("message")).unwrap_or_default(),
-        })
+        answer(&role.client.ask(&self.kms, operation, request, at).unwrap())
     }
 
     /// The body of a refusal, as it is.
@@ -173,17 +170,33 @@ impl World {
         self.ask(role, "Decrypt", &request)
     }
 
-    /// What an attested reply carries, after a look that it carries it only sealed.
+    /// What an attested reply carries, of this key.
     pub(crate) fn open(&self, reply: &Value) -> Vec<u8> {
-        assert!(reply.get("Plaintext").is_none(), "no plaintext in an attested reply");
         assert_eq!(reply.get("KeyId").unwrap(), &self.arn);
         self.unseal(reply)
     }
 
+    /// What an attested reply carries, after a look that it carries it only sealed.
     pub(crate) fn unseal(&self, reply: &Value) -> Vec<u8> {
+        let nothing = [None, Some(&Value::Null), Some(&json!(""))];
+        assert!(nothing.contains(&reply.get("Plaintext")), "no plaintext in an attested reply");
         let sealed = bytes(reply.get("CiphertextForRecipient").unwrap());
         self.key.open(&sealed).unwrap().to_vec()
     }
+}
+
+/// A reply as what it says.
+pub(crate) fn answer(reply: &Reply) -> Answer {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    if reply.status == 200 {
+        return Ok(body);
+    }
+    let text = |name| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    Err(Refusal {
+        status: reply.status,
+        kind: text("__type").unwrap(),
+        message: text("Message").or_else(|| text("message")).unwrap_or_default(),
+    })
 }
 
 pub(crate) fn policy(statements: &[Value]) -> String {

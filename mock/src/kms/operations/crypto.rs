@@ -9,6 +9,7 @@ use super::{
     super::{
         blob::{self, Blob, EncryptionContext, MAX_BLOB_BYTES},
         error::ApiError,
+        object::{Object, nullable},
         state::{Key, State},
     },
     Access, Call, SYMMETRIC_DEFAULT, enabled, find, no_dry_run,
@@ -26,10 +27,10 @@ const MAX_RANDOM_BYTES: usize = 1_024;
 pub(super) struct Encrypt {
     key_id: String,
     plaintext: Bytes,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     encryption_context: EncryptionContext,
     encryption_algorithm: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     dry_run: bool,
 }
 
@@ -38,11 +39,11 @@ pub(super) struct Encrypt {
 pub(super) struct Decrypt {
     key_id: Option<String>,
     ciphertext_blob: Bytes,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     encryption_context: EncryptionContext,
     encryption_algorithm: Option<String>,
-    recipient: Option<RecipientInfo>,
-    #[serde(default)]
+    recipient: Option<Object<RecipientInfo>>,
+    #[serde(default, deserialize_with = "nullable")]
     dry_run: bool,
 }
 
@@ -51,14 +52,14 @@ pub(super) struct Decrypt {
 pub(super) struct ReEncrypt {
     ciphertext_blob: Bytes,
     source_key_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     source_encryption_context: EncryptionContext,
     source_encryption_algorithm: Option<String>,
     destination_key_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     destination_encryption_context: EncryptionContext,
     destination_encryption_algorithm: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     dry_run: bool,
 }
 
@@ -68,10 +69,10 @@ pub(super) struct GenerateDataKey {
     key_id: String,
     key_spec: Option<String>,
     number_of_bytes: Option<usize>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     encryption_context: EncryptionContext,
-    recipient: Option<RecipientInfo>,
-    #[serde(default)]
+    recipient: Option<Object<RecipientInfo>>,
+    #[serde(default, deserialize_with = "nullable")]
     dry_run: bool,
 }
 
@@ -80,7 +81,7 @@ pub(super) struct GenerateDataKey {
 pub(super) struct GenerateRandom {
     number_of_bytes: Option<usize>,
     custom_key_store_id: Option<String>,
-    recipient: Option<RecipientInfo>,
+    recipient: Option<Object<RecipientInfo>>,
 }
 
 impl Call<'_> {
@@ -110,9 +111,8 @@ impl Call<'_> {
         let recipient = self.recipient(request.recipient.as_ref())?;
         let recipient = recipient.as_ref();
         let state = self.state()?;
-        let (blob, key) = self.source(&state, ciphertext_blob, key_id.as_deref())?;
-        self.authorize_access(key, &Access { action: self.action, recipient, context })?;
-        enabled(key)?;
+        let access = Access { action: self.action, recipient, context };
+        let (blob, key) = self.source(&state, ciphertext_blob, key_id.as_deref(), &access)?;
         let plaintext = blob.open(key, context)?;
         no_dry_run(request.dry_run)?;
         let mut reply = json!({"EncryptionAlgorithm": SYMMETRIC_DEFAULT, "KeyId": key.arn});
@@ -126,15 +126,14 @@ impl Call<'_> {
         symmetric(request.destination_encryption_algorithm.as_deref())?;
         let state = self.state()?;
         let named = request.source_key_id.as_deref();
-        let (blob, from) = self.source(&state, &request.ciphertext_blob, named)?;
+        let context = &request.source_encryption_context;
+        let access = Access { action: "kms:ReEncryptFrom", recipient: None, context };
+        let (blob, from) = self.source(&state, &request.ciphertext_blob, named, &access)?;
         let to = find(&state, &request.destination_key_id, self.caller)?;
-        for (key, action, context) in [
-            (from, "kms:ReEncryptFrom", &request.source_encryption_context),
-            (to, "kms:ReEncryptTo", &request.destination_encryption_context),
-        ] {
-            self.authorize_access(key, &Access { action, recipient: None, context })?;
-            enabled(key)?;
-        }
+        let context = &request.destination_encryption_context;
+        let access = Access { action: "kms:ReEncryptTo", recipient: None, context };
+        self.authorize_access(to, &access)?;
+        enabled(to)?;
         let plaintext = blob.open(from, &request.source_encryption_context)?;
         no_dry_run(request.dry_run)?;
         let blob = blob::seal(to, &request.destination_encryption_context, &plaintext)?;
@@ -178,22 +177,33 @@ impl Call<'_> {
         Ok(reply)
     }
 
-    /// The blob says which key it needs; a key that is named must be the same.
+    /// A ciphertext, and its key, which the caller may use so and which can be used.
+    ///
+    /// What a ciphertext is of learns only who may use the key that is named. When none is, the ciphertext
+    /// says which: whether that key exists learns only who may use it.
     fn source<'s>(
         &self,
         state: &'s State,
         blob: &'s Bytes,
         named: Option<&str>,
+        access: &Access<'_>,
     ) -> Result<(Blob<'s>, &'s Key), ApiError> {
-        let blob = Some(&blob.0).filter(|blob| blob.len() <= MAX_BLOB_BYTES);
-        let blob = blob.and_then(|blob| Blob::parse(blob)).ok_or(ApiError::InvalidCiphertext)?;
-        let key = state.key(blob.arn, "").ok_or(ApiError::InvalidCiphertext)?;
-        match named {
-            Some(named) if find(state, named, self.caller)?.arn != key.arn => {
-                Err(ApiError::IncorrectKey)
-            }
-            _ => Ok((blob, key)),
+        if !(1..=MAX_BLOB_BYTES).contains(&blob.0.len()) {
+            return validation("ciphertext blob: expected 1 to 6144 bytes");
         }
+        let blob = Blob::parse(&blob.0).ok_or(ApiError::InvalidCiphertext);
+        let Some(named) = named else {
+            let blob = blob?;
+            let key = state.key(blob.arn, "").ok_or(ApiError::CiphertextDenied)?;
+            self.authorize_access(key, access).map_err(|_| ApiError::CiphertextDenied)?;
+            enabled(key)?;
+            return Ok((blob, key));
+        };
+        let key = find(state, named, self.caller)?;
+        self.authorize_access(key, access)?;
+        enabled(key)?;
+        let blob = blob?;
+        if blob.arn == key.arn.as_str() { Ok((blob, key)) } else { Err(ApiError::IncorrectKey) }
     }
 }
 

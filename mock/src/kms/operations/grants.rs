@@ -10,6 +10,7 @@ use super::{
     super::{
         error::ApiError,
         grants::{Constraints, Grant, Terms, is_operation},
+        object::{Object, nullable},
         policy::principal::Principal,
         state::Key,
     },
@@ -31,8 +32,8 @@ pub(super) struct CreateGrant {
     grantee_principal: String,
     retiring_principal: Option<String>,
     operations: BTreeSet<String>,
-    constraints: Option<Constraints>,
-    #[serde(default)]
+    constraints: Option<Object<Constraints>>,
+    #[serde(default, deserialize_with = "nullable")]
     dry_run: bool,
 }
 
@@ -51,7 +52,7 @@ pub(super) struct ListGrants {
 pub(super) struct RevokeGrant {
     key_id: String,
     grant_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     dry_run: bool,
 }
 
@@ -60,6 +61,7 @@ impl Call<'_> {
         let CreateGrant { key_id, name, grantee_principal, retiring_principal, .. } = request;
         let CreateGrant { operations, constraints, dry_run, .. } = request;
         let (grantee, retiring) = (grantee_principal, retiring_principal);
+        let constraints = constraints.map(|Object(constraints)| constraints);
         let terms = Terms { name, grantee, retiring, operations, constraints };
         check(&terms)?;
         self.change(|state| {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{
     super::{
         error::ApiError,
-        state::{DAY_SECONDS, Key, KeyState, NewKey, Policy},
+        object::nullable,
+        state::{DAY_SECONDS, Key, KeyState, NewKey},
     },
     Call, OfKey, SYMMETRIC_DEFAULT, find, not_pending_deletion, nothing, policy, validation,
 };
@@ -20,18 +21,18 @@ const DEFAULT_WINDOW_DAYS: u64 = 30;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CreateKey {
     policy: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     bypass_policy_lockout_safety_check: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     description: String,
     key_spec: Option<String>,
     customer_master_key_spec: Option<String>,
     key_usage: Option<String>,
     origin: Option<String>,
     custom_key_store_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     multi_region: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     tags: Vec<Value>,
 }
 
@@ -80,7 +81,7 @@ impl Call<'_> {
             }
             let account = self.caller.account();
             let policy = policy.unwrap_or_else(|| policy::default(account));
-            let policy = Policy::try_from(policy)?;
+            let policy = self.brought(policy)?;
             let new = NewKey { policy, description, multi_region };
             let key = state.add(account, new, self.now.as_secs())?;
             self.no_lockout(&key.policy, &key.arn, bypass)?;

@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 use super::{
     super::{
         blob::EncryptionContext,
+        dice::Dice,
         error::ApiError,
-        policy::{AccessRequest, Decision},
+        identity::Identities,
+        object::nullable,
+        policy::{AccessRequest, Decision, rewrite::rewritten},
         state::{KeyArn, Policy},
     },
     Call, find, nothing,
@@ -29,7 +32,7 @@ pub(super) struct PutKeyPolicy {
     key_id: String,
     policy_name: Option<String>,
     policy: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     bypass_policy_lockout_safety_check: bool,
 }
 
@@ -59,7 +62,8 @@ impl Call<'_> {
         let key = find(&state, &request.key_id, self.caller)?;
         self.authorize(key)?;
         named(request.policy_name.as_deref())?;
-        Ok(json!({"Policy": key.policy.text, "PolicyName": NAME}))
+        let policy = rewritten(&key.policy.text, Dice::new()?).ok_or(ApiError::Crypto)?;
+        Ok(json!({"Policy": policy, "PolicyName": NAME}))
     }
 
     pub(super) fn put_key_policy(&self, request: PutKeyPolicy) -> Result<Value, ApiError> {
@@ -67,11 +71,21 @@ impl Call<'_> {
             request;
         named(policy_name.as_deref())?;
         self.change_key(&key_id, |key| {
-            let policy = Policy::try_from(policy)?;
+            let policy = self.brought(policy)?;
             self.no_lockout(&policy, &key.arn, bypass_policy_lockout_safety_check)?;
             key.policy = policy;
             Ok(nothing())
         })
+    }
+
+    /// A policy of the caller's, whose principals exist.
+    pub(super) fn brought(&self, text: String) -> Result<Policy, ApiError> {
+        let policy = Policy::for_api(text)?;
+        let identities = Identities::load(&self.kms.dir)?;
+        if policy.parsed.principals().all(|principal| identities.may_have(principal)) {
+            return Ok(policy);
+        }
+        Err(ApiError::invalid_principals())
     }
 
     /// Refuses a policy that does not let the caller put another one later, unless the caller wants that.

@@ -9,7 +9,9 @@ use super::{
     super::{
         attested::{RSAES_OAEP_SHA_256, Recipient},
         cms,
+        dice::Dice,
         error::ApiError,
+        object::Object,
     },
     Call, validation,
 };
@@ -35,11 +37,10 @@ pub(super) struct RecipientInfo {
 impl Call<'_> {
     pub(super) fn recipient(
         &self,
-        info: Option<&RecipientInfo>,
+        info: Option<&Object<RecipientInfo>>,
     ) -> Result<Option<Recipient>, ApiError> {
-        let Some(RecipientInfo { key_encryption_algorithm, attestation_document }) = info else {
-            return Ok(None);
-        };
+        let Some(Object(info)) = info else { return Ok(None) };
+        let RecipientInfo { key_encryption_algorithm, attestation_document } = info;
         if key_encryption_algorithm.as_deref() != Some(RSAES_OAEP_SHA_256) {
             return validation("recipient: expected key encryption algorithm RSAES_OAEP_SHA_256");
         }
@@ -50,7 +51,8 @@ impl Call<'_> {
     }
 }
 
-/// Adds `plaintext` to a reply: to an attested caller only as `CiphertextForRecipient`.
+/// Adds `plaintext` to a reply: to an attested caller only as `CiphertextForRecipient`. Beside that, as of
+/// the real KMS, `Plaintext` can be absent, null or empty.
 pub(super) fn reveal(
     reply: &mut Value,
     plaintext: &[u8],
@@ -64,6 +66,11 @@ pub(super) fn reveal(
         None => ("Plaintext", plaintext.to_vec()),
     };
     if let Value::Object(members) = reply {
+        if recipient.is_some() {
+            let nothing = [None, Some(Value::Null), Some("".into())];
+            let nothing = Dice::new()?.shuffle(nothing).into_iter().next().flatten();
+            members.extend(nothing.map(|nothing| ("Plaintext".to_owned(), nothing)));
+        }
         members.insert(member.to_owned(), STANDARD.encode(Zeroizing::new(bytes)).into());
     }
     Ok(())

@@ -209,10 +209,23 @@ fn register_named(name: &str) -> Option<u16> {
     if name == "imagesha384" {
         return Some(0);
     }
-    let digits = name.strip_prefix("pcr")?;
+    register(name.strip_prefix("pcr")?)
+}
+
+fn register(digits: &str) -> Option<u16> {
     let index: u16 = digits.parse().ok().filter(|index| *index < PCR_COUNT)?;
     // `PCR04` and `PCR+4` are no keys of KMS.
     (index.to_string() == digits).then_some(index)
+}
+
+/// Whether a key of the request context can be evaluated.
+pub(super) fn is_understood(key: &str) -> bool {
+    Key::named(key).is_some()
+}
+
+/// Whether these are the digits of a register.
+pub(super) fn is_register(digits: &str) -> bool {
+    register(digits).is_some()
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ pub(in crate::kms) enum Principal {
     /// A session of the role with this name and account. Whoever holds the role names its sessions, and
     /// requests do not say how: whether this is one of them is not known.
     Session { account: String, role: String },
-    /// A user, a service, an identity provider: no caller of this KMS.
+    /// A user of the account: no caller of this KMS.
+    User { account: String },
+    /// A service or an identity provider: no caller either.
     Other,
 }
 
@@ -52,7 +54,7 @@ impl Principal {
         match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Some(Self::Account(account)),
             ("iam", Some(("role", name))) if !name.is_empty() => Some(Self::Role(text.to_owned())),
-            ("iam", Some(("user", name))) if !name.is_empty() => Some(Self::Other),
+            ("iam", Some(("user", name))) if !name.is_empty() => Some(Self::User { account }),
             ("sts", Some(("assumed-role", session))) => {
                 let (role, session) = session.split_once('/')?;
                 let named = !role.is_empty() && !session.is_empty();
@@ -72,7 +74,7 @@ impl Principal {
                 let name = caller.rsplit('/').next().unwrap_or_default();
                 if account(caller) == of && name == role { Truth::Unknown } else { Truth::No }
             }
-            Self::Other => Truth::No,
+            Self::User { .. } | Self::Other => Truth::No,
         }
     }
 }

@@ -8,20 +8,21 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 
+use super::super::object::Object;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(super) struct Document {
     pub(super) version: Option<String>,
     #[serde(rename = "Id")]
     _id: Option<String>,
-    pub(super) statement: OneOrMany<StatementText>,
+    pub(super) statement: OneOrMany<Object<StatementText>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(super) struct StatementText {
-    #[serde(rename = "Sid")]
-    _sid: Option<String>,
+    pub(super) sid: Option<String>,
     pub(super) effect: Effect,
     pub(super) principal: PrincipalText,
     pub(super) action: OneOrMany<String>,
@@ -66,6 +67,13 @@ pub(super) enum OneOrMany<T> {
 }
 
 impl<T> OneOrMany<T> {
+    pub(super) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+
     pub(super) fn into_vec(self) -> Vec<T> {
         match self {
             Self::One(value) => vec![value],

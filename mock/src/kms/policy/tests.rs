@@ -189,6 +189,10 @@ fn policies_that_cannot_be_understood_are_refused() {
         "{}".to_owned(),
         r#"{"Statement":[]}"#.to_owned(),
         format!(r#"{{"Version":"2020-01-01","Statement":{{{good}}}}}"#),
+        r#"["2012-10-17","id",{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]"#
+            .into(),
+        r#"{"Statement":["sid","Allow","*","kms:*","*",null]}"#.to_owned(),
+        r#"{"Statement":[["sid","Allow","*","kms:*","*",null]]}"#.to_owned(),
         one(r#""Effect":"Allow","Action":"kms:*","Resource":"*""#),
         one(r#""Effect":"Allow","Principal":"*","NotAction":"kms:*","Resource":"*""#),
         one(&format!(r#"{good},"Extra":1"#)),

@@ -60,8 +60,12 @@ impl<'a> Authorization<'a> {
             return Err(incomplete("SignedHeaders must be in lower case, sorted, and each once."));
         }
         let mut bytes = [0; 32];
+        // AWS compares the texts.
+        let lower = !signature.bytes().any(|byte| byte.is_ascii_uppercase());
         hex::decode_to_slice(signature, &mut bytes)
-            .map_err(|_| incomplete("Signature must have 64 hexadecimal digits."))?;
+            .ok()
+            .filter(|()| lower)
+            .ok_or(incomplete("Signature must have 64 hexadecimal digits in lower case."))?;
         let signature = bytes;
         Ok(Self { access_key_id, date, region, service, terminator, signed_headers, signature })
     }

@@ -2,8 +2,12 @@
 use http::{HeaderValue, Request};
 
 use super::*;
-use crate::kms::{client::Client, identity};
+use crate::kms::{
+    client::Client,
+    identity::{self, Validity},
+};
 
+const TEMPORARY: Validity = Validity::Temporary { expires_in: None };
 const REGION: &str = "eu-central-1";
 const BODY: &[u8] = br#"{"KeyId":"alias/none"}"#;
 /// 2015-08-30T12:36:00Z, the time of AWS's examples.
@@ -20,7 +24,7 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [enclave, _] = identity::init(dir.path(), REGION, "111122223333").unwrap();
-        let engine = identity::add_role(dir.path(), "engine", true).unwrap();
+        let engine = identity::add_role(dir.path(), "engine", TEMPORARY).unwrap();
         Self { dir, enclave: enclave.arn, engine: engine.arn }
     }
 
@@ -102,9 +106,19 @@ fn whatever_is_under_the_signature_cannot_be_changed() {
     let unsigned = world.refused(|request| {
         let value = HeaderValue::from_static("UNSIGNED-PAYLOAD");
         request.headers_mut().insert("x-amz-content-sha256", value);
-        request.body_mut().push(b' ');
     });
-    assert_eq!(unsigned, AuthenticationError::Mismatch);
+    assert!(matches!(unsigned, AuthenticationError::Scope(_)));
+    let mut request = world.request(&world.enclave);
+    for name in [header::AUTHORIZATION.as_str(), X_AMZ_DATE] {
+        request.headers_mut().remove(name);
+    }
+    let value = HeaderValue::from_static("UNSIGNED-PAYLOAD");
+    request.headers_mut().insert("x-amz-content-sha256", value);
+    let client = Client::new(world.dir.path(), &world.enclave).unwrap();
+    let mut request = client.sign(request, NOW).unwrap();
+    assert!(request.headers()[header::AUTHORIZATION].to_str().unwrap().contains("x-amz-content"));
+    request.body_mut().push(b' ');
+    assert_eq!(world.verify(request).unwrap_err(), AuthenticationError::Mismatch);
 }
 
 #[test]
@@ -153,6 +167,7 @@ fn an_incomplete_signature_is_refused() {
         ("Signature=", "Signature"),
         ("Signature=", "Signature=0"),
         ("Signature=", "Signature=0g"),
+        ("Signature=", "Signature=0A"),
         (", SignedHeaders=", ", Credential=a, SignedHeaders="),
         ("/aws4_request", ""),
         ("/aws4_request", "/aws4_request/more"),
@@ -244,6 +259,42 @@ fn a_signature_is_good_for_five_minutes_either_way() {
     );
 }
 
+/// The bytes are right and the text is not.
+#[test]
+fn a_signature_in_upper_case_is_refused() {
+    let world = World::new();
+    let refused = world.refused(|request| {
+        let value = request.headers()[header::AUTHORIZATION].to_str().unwrap();
+        let (start, signature) = value.split_once("Signature=").unwrap();
+        let value = format!("{start}Signature={}", signature.to_uppercase());
+        request.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
+    });
+    assert_eq!(refused.kind(), "IncompleteSignatureException");
+}
+
+#[test]
+fn credentials_expire() {
+    let world = World::new();
+    let validity = Validity::Temporary { expires_in: Some(Duration::from_secs(900)) };
+    let role = identity::add_role(world.dir.path(), "visitor", validity).unwrap();
+    let expires_at = role.credentials.expires_at.unwrap();
+    let at = |seconds| {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let client = Client::new(world.dir.path(), &role.arn).unwrap();
+        let mut request = client.request("DescribeKey", BODY, now).unwrap();
+        (world.verify_at(request.clone(), now), {
+            request.body_mut().push(b' ');
+            world.verify_at(request, now)
+        })
+    };
+    assert_eq!(at(expires_at - 1).0.unwrap().arn, role.arn);
+    let (expired, forged) = at(expires_at);
+    let expired = expired.unwrap_err();
+    assert_eq!(expired.kind(), "ExpiredTokenException");
+    assert_eq!(expired.to_string(), "The security token included in the request is expired");
+    assert_eq!(forged.unwrap_err(), AuthenticationError::Mismatch, "the signature comes first");
+}
+
 #[test]
 fn credentials_that_nobody_has_are_refused() {
     let world = World::new();
@@ -262,7 +313,7 @@ fn credentials_that_nobody_has_are_refused() {
     assert_eq!(ask(wrong_secret), AuthenticationError::Mismatch);
 
     assert_eq!(ask(Credentials { session_token: None, ..engine.clone() }), unknown);
-    let other = identity::add_role(world.dir.path(), "other", true).unwrap();
+    let other = identity::add_role(world.dir.path(), "other", TEMPORARY).unwrap();
     let session_token = other.credentials.session_token.clone();
     assert_eq!(ask(Credentials { session_token, ..engine.clone() }), unknown);
     let session_token = engine.session_token.clone();

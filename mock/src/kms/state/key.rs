@@ -169,6 +169,14 @@ impl TryFrom<String> for Policy {
     }
 }
 
+impl Policy {
+    /// As a caller of the API brings it.
+    pub(in crate::kms) fn for_api(text: String) -> Result<Self, PolicyError> {
+        let parsed = KeyPolicy::parse_for_api(&text)?;
+        Ok(Self { text, parsed })
+    }
+}
+
 impl From<Policy> for String {
     fn from(policy: Policy) -> Self {
         policy.text
