@@ -27,6 +27,7 @@ use crate::kms::KmsError;
 
 pub use kek::{KekError, Which};
 pub use measured::Measured;
+pub(crate) use policy::Life;
 pub use policy::PolicyLocked;
 
 /// The register that the configuration is extended into.

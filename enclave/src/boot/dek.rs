@@ -3,7 +3,7 @@
 use strongroom_policy::DekRule;
 use strongroom_shared::digest::Digest;
 
-use super::kek::{CheckedKek, Current, Keks};
+use super::kek::{CheckedKek, Current, Keks, Role};
 use super::{BootError, PolicyLocked, kek_change};
 use crate::kms::{KmsError, Refusal};
 use crate::secret::Dek;
@@ -54,9 +54,9 @@ impl UnwrappedDek {
     }
 
     /// Attested `Decrypt` of a DEK, which the policy must know.
-    pub(super) async fn decrypt<Role>(
+    pub(super) async fn decrypt<R: Role>(
         phase: &PolicyLocked,
-        kek: &CheckedKek<'_, Role>,
+        kek: &CheckedKek<'_, R>,
         encrypted_dek: &[u8],
     ) -> Result<Self, BootError> {
         let documents = || phase.measured.document_for_kms();

@@ -10,27 +10,37 @@ mod error;
 mod metadata;
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use strongroom_attestation::key_policy::{Measurements, Releases, Rules, canonical, lint};
-use strongroom_attestation::nsm::{NsmClient, NsmError};
+use strongroom_attestation::nsm::NsmClient;
 use strongroom_shared::digest::Digest;
 use zeroize::Zeroizing;
 
 use super::{BootError, CONFIGURATION_PCR, Measured, POLICY_PCR};
+use crate::clock::Clock;
 use crate::config::{KeyArn, KmsConfig};
-use crate::kms::{Documents, Generated, Kms, KmsError, Operation};
+use crate::kms::{Documents, Generated, HostCredentials, Kms, KmsError, Operation};
+use crate::platform::Transport;
 
 pub use error::{KekError, Which};
 
 /// The register of the image.
 const IMAGE_PCR: u16 = 0;
 
-/// The KEKs of the measured configuration, for the calls of one boot.
+/// The KEKs of the measured configuration, for the calls of one boot. The client of KMS is theirs, and
+/// nobody else has it: what is asked of KMS is asked through a [`CheckedKek`].
 pub(super) struct Keks<'a> {
-    kms: &'a Kms,
+    kms: Kms,
     config: &'a KmsConfig,
     /// What both may release to: this enclave, and what else the configuration names.
     releases: Vec<Measurements>,
+}
+
+/// What a KEK is to the DEK.
+pub(super) trait Role {
+    /// In words.
+    const WHICH: Which;
 }
 
 /// The KEK that the DEK is, or will be, encrypted under.
@@ -39,18 +49,32 @@ pub(super) enum Current {}
 /// The KEK that the DEK is moved from.
 pub(super) enum Previous {}
 
+impl Role for Current {
+    const WHICH: Which = Which::Current;
+}
+
+impl Role for Previous {
+    const WHICH: Which = Which::Previous;
+}
+
 /// A KEK that releases the DEK to nothing but what the measured configuration names. Without it there
 /// is no asking for the DEK; and the previous one decrypts, and does nothing else.
-pub(super) struct CheckedKek<'a, Role> {
+pub(super) struct CheckedKek<'a, R> {
     kms: &'a Kms,
     arn: &'a KeyArn,
     key_policy: Digest,
-    role: PhantomData<Role>,
+    role: PhantomData<R>,
 }
 
 impl<'a> Keks<'a> {
-    /// Of an enclave whose configuration and policy are measured.
-    pub(super) fn of(measured: &'a Measured, kms: &'a Kms) -> Result<Self, NsmError> {
+    /// Of an enclave whose configuration and policy are measured, with the credentials of its host.
+    pub(super) fn of<T: Transport>(
+        measured: &'a Measured,
+        clock: Clock,
+        credentials: HostCredentials,
+        transport: Arc<T>,
+    ) -> Result<Self, BootError> {
+        let kms = Kms::new(&measured.config, clock, credentials, transport)?;
         let config = measured.config.kms();
         let nsm = NsmClient::new(&*measured.nsm);
         let register = |index| nsm.describe_pcr(index).map(|state| state.value);
@@ -64,26 +88,26 @@ impl<'a> Keks<'a> {
     }
 
     /// Looks at the KEK.
-    pub(super) async fn current(&self) -> Result<CheckedKek<'a, Current>, BootError> {
+    pub(super) async fn current(&self) -> Result<CheckedKek<'_, Current>, BootError> {
         // While the DEK moves to it, the enclave encrypts under it; and the policy lists the DEK.
         let kek_change = self.config.previous_key_arn.is_some();
-        self.check(&self.config.key_arn, Which::Current, kek_change).await
+        self.check(&self.config.key_arn, kek_change).await
     }
 
     /// Looks at the KEK that the DEK may still be encrypted under, where the configuration names one.
-    pub(super) async fn previous(&self) -> Result<Option<CheckedKek<'a, Previous>>, BootError> {
+    pub(super) async fn previous(&self) -> Result<Option<CheckedKek<'_, Previous>>, BootError> {
         match &self.config.previous_key_arn {
-            Some(arn) => self.check(arn, Which::Previous, false).await.map(Some),
+            Some(arn) => self.check(arn, false).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn check<Role>(
-        &self,
-        arn: &'a KeyArn,
-        which: Which,
+    async fn check<'k, R: Role>(
+        &'k self,
+        arn: &'k KeyArn,
         kek_change: bool,
-    ) -> Result<CheckedKek<'a, Role>, BootError> {
+    ) -> Result<CheckedKek<'k, R>, BootError> {
+        let which = R::WHICH;
         let Self { kms, config, releases } = self;
         metadata::check(&kms.describe(arn).await?, which)?;
         let key_policy = kms.key_policy(arn).await?;
@@ -107,7 +131,7 @@ impl<'a> Keks<'a> {
     }
 }
 
-impl<Role> CheckedKek<'_, Role> {
+impl<R: Role> CheckedKek<'_, R> {
     /// SHA-256 of the canonical form of its key policy.
     pub(super) fn key_policy(&self) -> Digest {
         self.key_policy

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::enclave::Enclave;
 use crate::entropy;
 use crate::keys::Keyring;
-use crate::kms::{HostCredentials, Kms};
+use crate::kms::HostCredentials;
 use crate::ledger::Ledger;
 use crate::platform::Transport;
 use crate::secret::Dek;
@@ -88,8 +88,7 @@ impl PolicyLocked {
         let Self { measured: Measured { nsm, config, recipient: _ }, policy, clock, envelope: _ } =
             &*self;
         let credentials = HostCredentials::read(&material.credentials)?;
-        let kms = Kms::new(config, *clock, credentials, transport)?;
-        let keks = Keks::of(&self.measured, &kms)?;
+        let keks = Keks::of(&self.measured, *clock, credentials, transport)?;
         let kek = keks.current().await?;
         let stored = material.encrypted_dek.as_ref().map(|encrypted| encrypted.as_slice());
         let (dek, origin) = UnwrappedDek::ask(self, &keks, &kek, stored).await?.into_parts();

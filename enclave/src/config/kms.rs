@@ -18,7 +18,7 @@ pub struct KmsConfig {
     pub previous_key_arn: Option<KeyArn>,
     /// What the key policy of either KEK may say.
     pub key_policy: KekRules,
-    /// The AWS region that calls are signed for.
+    /// The AWS region that calls are signed for: a [name](is_name), since it stands in a header.
     pub region: String,
     /// The host name that the certificate of KMS must have.
     pub host: ServerName<'static>,
@@ -36,9 +36,10 @@ pub struct KeyArn(String);
 pub struct KekRules {
     /// Whether key admins may change it at all.
     pub changes: Changes,
-    /// The roles that may manage the key, and change its policy where it may be changed; no others.
+    /// The roles that may manage the key, and change its policy where it may be changed; no others. At
+    /// least one.
     pub admin_roles: Vec<RoleArn>,
-    /// The other measurements that it may name, while an upgrade rolls.
+    /// The other measurements that it may name, while an upgrade rolls. None where it is immutable.
     #[serde(default)]
     pub also_releases_to: Vec<Measurements>,
 }
@@ -63,10 +64,6 @@ impl KeyArn {
             return None;
         };
         let id = resource.strip_prefix("key/")?;
-        let is_name = |text: &str| {
-            let name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            !text.is_empty() && text.chars().all(name)
-        };
         let is_account = account.len() == 12 && account.chars().all(|c| c.is_ascii_digit());
         let is_key = is_name(partition) && *in_region == region && is_account && is_name(id);
         is_key.then_some(Self(text))
@@ -81,6 +78,9 @@ impl KeyArn {
 impl KmsConfig {
     pub(super) fn parse(raw: RawKms) -> Result<Self, ConfigError> {
         let RawKms { key_arn, previous_key_arn, key_policy, region, host, tls_roots } = raw;
+        if !is_name(&region) {
+            return Err(field("kms.region", "a name of lower-case letters, digits and dashes"));
+        }
         let arn = |name, text| {
             KeyArn::parse(text, &region)
                 .ok_or_else(|| field(name, "the full ARN of a key in kms.region, not an alias"))
@@ -95,8 +95,19 @@ impl KmsConfig {
             // A register of zeros is one that nobody measured, or an image in debug mode.
             return Err(field("kms.key_policy.also_releases_to", "registers that are not zero"));
         }
-        if key_policy.changes == Changes::BreakGlass && key_policy.admin_roles.is_empty() {
-            return Err(field("kms.key_policy.admin_roles", "at least one, for the break-glass"));
+        if key_policy.admin_roles.is_empty() {
+            return Err(field("kms.key_policy.admin_roles", "at least one"));
+        }
+        if key_policy.changes == Changes::Immutable {
+            // The statement for `Encrypt` could never be taken out again; and a policy for two releases
+            // never narrowed to one, where each configuration would contain a hash of the other.
+            let none = "none, where kms.key_policy.changes is immutable";
+            if previous_key_arn.is_some() {
+                return Err(field("kms.previous_key_arn", none));
+            }
+            if !key_policy.also_releases_to.is_empty() {
+                return Err(field("kms.key_policy.also_releases_to", none));
+            }
         }
         let host = ServerName::try_from(host)
             .ok()
@@ -105,6 +116,12 @@ impl KmsConfig {
         let tls_roots = Arc::new(roots(&tls_roots)?);
         Ok(Self { key_arn, previous_key_arn, key_policy, region, host, tls_roots })
     }
+}
+
+/// Lower-case letters, digits and dashes: a partition, a region, the id of a key.
+fn is_name(text: &str) -> bool {
+    let in_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.chars().all(in_name)
 }
 
 /// PEM certificates that TLS takes as the end of a chain.

@@ -68,12 +68,30 @@ fn what_an_upgrade_needs_is_read() {
     let pcrs = [7, 8, 9].map(|byte| Pcr::new([byte; 48]));
     let text = good()
         .replace("region =", &format!("previous_key_arn = \"{PREVIOUS}\"\nregion ="))
-        .replace(BREAK_GLASS, &format!("changes = \"immutable\"\n{}", also(pcrs)));
+        .replace(BREAK_GLASS, &format!("{BREAK_GLASS}\n{}", also(pcrs)));
     let config = Config::parse(text.as_bytes()).unwrap();
     assert_eq!(config.kms().previous_key_arn.as_ref().unwrap().as_str(), PREVIOUS);
-    assert_eq!(config.kms().key_policy.changes, Changes::Immutable);
     let [pcr0, pcr16, pcr17] = pcrs;
     assert_eq!(config.kms().key_policy.also_releases_to, [Measurements { pcr0, pcr16, pcr17 }]);
+}
+
+/// What belongs to an upgrade, or to the change of the KEK, cannot work under a key policy for ever.
+#[test]
+fn an_immutable_key_policy_goes_with_neither_upgrade_nor_change() {
+    let immutable = good().replace("break-glass", "immutable");
+    let config = Config::parse(immutable.as_bytes()).unwrap();
+    assert_eq!(config.kms().key_policy.changes, Changes::Immutable);
+    let admins = format!("admin_roles = [\"{ADMIN}\"]");
+    let listed = format!("{admins}\n{}", also([7, 8, 9].map(|byte| Pcr::new([byte; 48]))));
+    let previous = format!("previous_key_arn = \"{PREVIOUS}\"\nregion =");
+    for (from, to, expected) in [
+        ("region =", previous.as_str(), "kms.previous_key_arn: expected none, where"),
+        (&admins, &listed, "kms.key_policy.also_releases_to: expected none, where"),
+        (&admins, "admin_roles = []", "kms.key_policy.admin_roles: expected at least one"),
+    ] {
+        let error = Config::parse(immutable.replace(from, to).as_bytes()).err().unwrap();
+        assert!(error.to_string().contains(expected), "{to}: {error}");
+    }
 }
 
 /// With its placeholders filled in, and with what stands there commented out.
@@ -105,6 +123,12 @@ fn each_refusal_names_the_field() {
     for (from, to, expected) in [
         ("version = 1", "version = 2", "version: expected 1"),
         ("deployment = \"test\"", "deployment = \"\"", "deployment: expected"),
+        // In the ARN as well: the two agree, and the region goes into a header.
+        ("eu-central-1", "", "kms.region: expected a name of lower-case letters"),
+        ("eu-central-1", "EU-central-1", "kms.region: expected"),
+        ("eu-central-1", "eu_central_1", "kms.region: expected"),
+        ("eu-central-1", "eu-central-1\\r\\nx", "kms.region: expected"),
+        ("eu-central-1", "eu-central-1\\u00e9", "kms.region: expected"),
         ("eu-central-1:0", "eu-west-1:0", "kms.key_arn: expected"),
         ("key/0a", "alias/a", "kms.key_arn: expected"),
         ("key/0a", "key/0A", "kms.key_arn: expected"),
@@ -131,9 +155,6 @@ fn each_refusal_names_the_field() {
         let error = Config::parse(good().replace(from, to).as_bytes()).err().unwrap();
         assert!(error.to_string().contains(expected), "{to}: {error}");
     }
-    // Nobody need manage a key that does not change.
-    let nobodys = good().replace("break-glass", "immutable").replace(&format!("\"{ADMIN}\""), "");
-    assert_eq!(Config::parse(nobodys.as_bytes()).unwrap().kms().key_policy.admin_roles, []);
     let same_kek = format!("previous_key_arn = \"{KEK}\"\nregion =");
     let error = Config::parse(good().replace("region =", &same_kek).as_bytes()).err().unwrap();
     assert!(error.to_string().contains("another key than"), "{error}");

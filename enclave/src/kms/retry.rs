@@ -28,7 +28,8 @@ impl Attempts {
         Self { began: Instant::now() }
     }
 
-    /// Makes a call, and again while KMS says that there are too many.
+    /// Makes a call, and again while KMS says that there are too many. Where the time of the boot is
+    /// over meanwhile, that is the error.
     pub(super) async fn run<T, F>(
         &self,
         operation: Operation,
@@ -39,15 +40,18 @@ impl Attempts {
     {
         let mut left = MAX_ATTEMPTS;
         let mut longest = FIRST_WAIT;
+        let cause = "no time is left for this boot".to_owned();
+        let mut last = KmsError::Unreachable { operation, cause };
         loop {
             if self.began.elapsed() >= PATIENCE {
-                let cause = "no time is left for this boot".to_owned();
-                return Err(KmsError::Unreachable { operation, cause });
+                return Err(last);
             }
             let result = attempt().await;
             left = left.saturating_sub(1);
             match result {
-                Err(error) if error.refusal() == Some(Refusal::Throttled) && left > 0 => {}
+                Err(error) if error.refusal() == Some(Refusal::Throttled) && left > 0 => {
+                    last = error;
+                }
                 result => return result,
             }
             tokio::time::sleep(up_to(longest)).await;
@@ -115,6 +119,17 @@ mod tests {
         let (made, result) = run(&Attempts { began }, |_| Ok(()));
         assert_eq!(made, 0);
         assert!(matches!(result, Err(KmsError::Unreachable { .. })));
+    }
+
+    #[test]
+    fn when_the_time_is_over_after_throttling_that_is_told() {
+        let rest = Duration::from_millis(500);
+        let began = Instant::now().checked_sub(PATIENCE - rest).unwrap();
+        let (made, result) = run(&Attempts { began }, |_| {
+            std::thread::sleep(rest);
+            Err(refused(Refusal::Throttled))
+        });
+        assert_eq!((made, result.unwrap_err().refusal()), (1, Some(Refusal::Throttled)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use strongroom_shared::wire::{BootMaterial, Booted, Call, Phase, Reply};
 
 use super::{Boot, Server};
 use crate::authenticate::UnverifiedRequest;
-use crate::boot::BootError;
+use crate::boot::{BootError, Life};
 use crate::enclave::Enclave;
 use crate::platform::Transport;
 use crate::{acts, addresses, load, pipeline};
@@ -61,11 +61,9 @@ impl<T: Transport> Server<T> {
         self.at(Phase::AwaitingDek);
         // The phase stays where it is meanwhile: however this ends, the host can try again.
         let life = locked.begin_life(material, Arc::clone(&self.transport)).await;
-        let life = life.map_err(problem)?;
-        if let Boot::AwaitingDek(locked) = std::mem::replace(&mut *boot, Boot::Over) {
-            self.enclave.get_or_init(|| locked.into_enclave(life));
-            self.at(Phase::Ready);
-        }
+        let enclave = boot.finish(life.map_err(problem)?).map_err(problem)?;
+        self.enclave.get_or_init(|| enclave);
+        self.at(Phase::Ready);
         self.booted(&offered)
     }
 
@@ -90,6 +88,17 @@ impl Boot {
         };
         *self = next;
         result
+    }
+
+    /// The enclave, where a policy is locked. Any other phase stays as it is, and says no.
+    fn finish(&mut self, life: Life) -> Result<Enclave, BootError> {
+        match std::mem::replace(self, Self::Over) {
+            Self::AwaitingDek(locked) => Ok(locked.into_enclave(life)),
+            other => {
+                *self = other;
+                Err(BootError::PolicyLocked)
+            }
+        }
     }
 }
 
