@@ -1,9 +1,20 @@
 //! Work that blocks its thread and cannot be called off.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
+
+/// Runs a future to its end on a runtime of its own, and leaves [`Blocking`] work where it is then:
+/// a runtime that is dropped would wait for it, for as long as it hangs.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = Runtime::new()?;
+    let done = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(done)
+}
 
 /// Runs such work on the threads that are for it, a few at a time.
 ///
@@ -59,6 +70,23 @@ mod tests {
         assert!(timeout(SHORT, second).await.is_err());
         drop(end);
         assert_eq!(blocking.run(|| 7).await.unwrap(), 7);
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_work_that_hangs() {
+        let (end, ended) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            let hanging = async move {
+                let work = move || (began.send(()), ended.recv());
+                tokio::spawn(async { Blocking::at_once(1).run(work).await.is_err() });
+                tokio::task::block_in_place(|| begun.recv()).unwrap();
+            };
+            done.send(block_on(hanging).is_ok()).unwrap();
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(10)), Ok(true));
+        assert!(end.send(()).is_ok(), "the work hangs still");
     }
 
     #[tokio::test]

@@ -22,8 +22,14 @@ pub use error::{CredentialsError, Unusable};
 pub use file::{FileError, Profile};
 pub use imds::{Imds, ImdsError};
 
-/// The longest member of a set of credentials, in bytes; AWS gives no bound for session tokens.
-const MAX_MEMBER: usize = 8 << 10;
+// The bounds are the enclave's, so that what it would refuse is refused here, where the log can say
+// whose fault it is.
+/// The most characters of an access key id (IAM API Reference, AccessKey).
+const MAX_ACCESS_KEY_ID: usize = 128;
+/// The most characters of a secret access key.
+const MAX_SECRET: usize = 256;
+/// The most characters of a session token. AWS names no bound.
+const MAX_TOKEN: usize = 16 << 10;
 
 /// Where credentials come from.
 pub enum Source {
@@ -167,17 +173,18 @@ fn copy(credentials: &Credentials) -> Credentials {
 
 /// Refuses what cannot be credentials. What is refused is wiped.
 fn usable(credentials: Credentials) -> Result<Credentials, Unusable> {
-    let visible = |text: &str| {
-        (1..=MAX_MEMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    let Credentials { access_key_id, secret_access_key, session_token } = &credentials;
+    let is = |text: &str, most, allowed: fn(&u8) -> bool| {
+        (1..=most).contains(&text.len()) && text.as_bytes().iter().all(allowed)
     };
-    for (name, value) in [
-        ("access key id", Some(&credentials.access_key_id)),
-        ("secret access key", Some(&credentials.secret_access_key)),
-        ("session token", credentials.session_token.as_ref()),
-    ] {
-        if !value.is_none_or(|value| visible(value)) {
-            return Err(Unusable(name));
-        }
+    if !is(access_key_id, MAX_ACCESS_KEY_ID, u8::is_ascii_alphanumeric) {
+        return Err(Unusable::AccessKeyId);
+    }
+    if !is(secret_access_key, MAX_SECRET, u8::is_ascii_graphic) {
+        return Err(Unusable::SecretAccessKey);
+    }
+    if session_token.as_ref().is_some_and(|token| !is(token, MAX_TOKEN, u8::is_ascii_graphic)) {
+        return Err(Unusable::SessionToken);
     }
     Ok(credentials)
 }
@@ -198,12 +205,15 @@ mod tests {
 
     #[test]
     fn environment_and_what_is_missing() {
-        let lent = environment(|name| Some(format!("value-of-{name}"))).unwrap();
-        assert_eq!(lent.secret_access_key, "value-of-AWS_SECRET_ACCESS_KEY");
-        assert_eq!(lent.session_token.as_deref(), Some("value-of-AWS_SESSION_TOKEN"));
+        let lent = environment(|name| Some(name.replace('_', ""))).unwrap();
+        assert_eq!(lent.access_key_id, "AWSACCESSKEYID");
+        assert_eq!(lent.secret_access_key, "AWSSECRETACCESSKEY");
+        assert_eq!(lent.session_token.as_deref(), Some("AWSSESSIONTOKEN"));
 
         let no_token = |name: &str| (name != "AWS_SESSION_TOKEN").then(|| "x".to_owned());
         assert_eq!(environment(no_token).unwrap().session_token, None);
+        let empty_token = |name: &str| Some(name.replace("AWS_SESSION_TOKEN", "").replace('_', ""));
+        assert_eq!(environment(empty_token).unwrap().session_token, None);
 
         let no_secret = |name: &str| Some(name.replace("AWS_SECRET_ACCESS_KEY", ""));
         let refused = environment(no_secret).unwrap_err().to_string();
@@ -211,16 +221,38 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_credentials_is_refused_and_not_echoed() {
-        for wrong in ["SECRET\n".to_owned(), "SECRET SECRET".to_owned(), "S".repeat(MAX_MEMBER + 1)]
-        {
-            let refused = environment(|name| {
-                Some(if name == "AWS_SESSION_TOKEN" { wrong.clone() } else { "x".into() })
-            });
-            let message = refused.unwrap_err().to_string();
-            assert!(message.starts_with("the environment: session token: expected"), "{message}");
-            assert!(!message.contains("SECRET"), "{message}");
+    fn what_the_enclave_would_refuse_is_refused_and_not_echoed() {
+        const ID: &str = "AWS_ACCESS_KEY_ID";
+        const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+        const TOKEN: &str = "AWS_SESSION_TOKEN";
+        let with = |variable: &str, value: &str| {
+            environment(|name| Some(if name == variable { value } else { "x" }.to_owned()))
+        };
+        for (variable, most, expected) in [
+            (ID, 128, "access key id: expected 1 to 128 letters and digits of ASCII"),
+            (SECRET, 256, "secret access key: expected 1 to 256 visible characters of ASCII"),
+            (TOKEN, 16_384, "session token: expected 1 to 16384 visible characters of ASCII"),
+        ] {
+            assert!(with(variable, &"S".repeat(most)).is_ok(), "{variable}");
+            let long = "S".repeat(most + 1);
+            for wrong in [&long, "SECRET\n", "SECRET SECRET", "SECRET\u{7f}", "SECRETé"] {
+                let message = with(variable, wrong).unwrap_err().to_string();
+                assert_eq!(message, format!("the environment: {expected}"));
+            }
         }
+        assert!(with(SECRET, "!/+=~").is_ok());
+        assert!(with(TOKEN, "!/+=~").is_ok());
+        for wrong in ["AKIA/", "AKIA-1", "AKIA_1"] {
+            let refused = with(ID, wrong).unwrap_err();
+            assert!(matches!(refused, CredentialsError::Environment(Unusable::AccessKeyId)));
+        }
+        // None of the sources hands on an empty one as a token.
+        let empty = Credentials {
+            access_key_id: "x".into(),
+            secret_access_key: "x".into(),
+            session_token: Some(String::new()),
+        };
+        assert_eq!(usable(empty).unwrap_err(), Unusable::SessionToken);
     }
 
     #[test]

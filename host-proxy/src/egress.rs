@@ -180,12 +180,13 @@ impl Way {
     }
 }
 
-/// Whether the peer is what listens at `enclave`. Where the host reaches the enclave by a Unix socket
-/// it knows no CID of it, and the relay's own socket is this user's alone.
+/// Whether the peer is what listens at `enclave`. A relay's Unix socket is this user's alone. On a
+/// vsock only the enclave's CID tells, and where the host knows none nobody is the enclave.
 fn is_enclave(enclave: &Endpoint, peer: Peer) -> bool {
     match (enclave, peer) {
+        (_, Peer::Unix) => true,
         (Endpoint::Vsock { cid: enclave, .. }, Peer::Vsock { cid }) => *enclave == cid,
-        _ => true,
+        (Endpoint::Unix(_) | Endpoint::HybridVsock { .. }, Peer::Vsock { .. }) => false,
     }
 }
 
@@ -220,7 +221,11 @@ mod tests {
         }
         assert!(is_enclave(&enclave, Peer::Unix), "a socket of this user alone");
         let monitor = Endpoint::HybridVsock { path: "/run/vm.sock".into(), port: 5000 };
-        assert!(is_enclave(&monitor, Peer::Vsock { cid: 16 }), "its CID is not configured");
+        let socket = Endpoint::Unix("/run/enclave.sock".into());
+        for without_cid in [monitor, socket] {
+            assert!(!is_enclave(&without_cid, Peer::Vsock { cid: 16 }), "{without_cid}");
+            assert!(is_enclave(&without_cid, Peer::Unix), "{without_cid}");
+        }
     }
 
     #[test]

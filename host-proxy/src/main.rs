@@ -8,8 +8,7 @@ use strongroom_host_proxy::args::Args;
 use strongroom_host_proxy::run::run;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -19,7 +18,7 @@ async fn main() -> ExitCode {
         // A log that nobody reads any more is no reason to panic in a request.
         .log_internal_errors(false)
         .init();
-    match run(args).await {
+    match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::args::Args;
+use crate::blocking::block_on;
 use crate::children::{Children, MissingProgram, mock_programs};
 use crate::config::{Config, ConfigError};
 use crate::credentials::Lender;
@@ -45,8 +46,13 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub async fn run(args: Args) -> Result<(), StartError> {
+/// Runs until SIGTERM or SIGINT, and then ends whatever hangs by then: the lookup of a relay's target,
+/// or a file of credentials on a file system that is away.
+pub fn run(args: Args) -> Result<(), StartError> {
+    block_on(serve(args))?
+}
+
+async fn serve(args: Args) -> Result<(), StartError> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let config = Config::read(&args.config, args.overrides())?;

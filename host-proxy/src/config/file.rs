@@ -126,7 +126,7 @@ impl File {
             overrides.mock_enclave && mock.is_none(),
             "mock: expected, because --mock-enclave was given",
         )?;
-        let relays = Relays::new(relay).map_err(ConfigError::Rule)?;
+        let relays = Relays::new(relay, &enclave.endpoint).map_err(ConfigError::Rule)?;
         let policy = read(&folder.join(enclave.policy))?;
         Envelope::parse(PayloadType::Policy, &policy)?;
         let tls = http.tls.map(|TlsFiles { certificate, key, client_ca }| TlsFiles {

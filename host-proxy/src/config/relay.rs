@@ -31,10 +31,15 @@ pub struct Relays {
 }
 
 impl Relays {
-    /// Checks the rules; says which is broken.
-    pub fn new(relays: Vec<RelayConfig>) -> Result<Self, &'static str> {
+    /// Checks the rules, for an enclave that listens at `enclave`; says which is broken.
+    pub fn new(relays: Vec<RelayConfig>, enclave: &Endpoint) -> Result<Self, &'static str> {
         if relays.iter().any(|relay| matches!(relay.listen, Endpoint::HybridVsock { .. })) {
             return Err("relay.listen: expected unix:// or vsock://");
+        }
+        // Whoever connects to a vsock is told from the enclave by its CID, which only this URL has.
+        let knows_cid = matches!(enclave, Endpoint::Vsock { .. });
+        if !knows_cid && relays.iter().any(|it| matches!(it.listen, Endpoint::Vsock { .. })) {
+            return Err("relay.listen: expected unix://, because enclave.endpoint is not vsock://");
         }
         let collides = |(index, relay): (usize, &RelayConfig)| {
             relays.iter().take(index).any(|earlier| relay.collides(earlier))

@@ -47,7 +47,7 @@ const POLICY: &str = r#"{"payloadType":"application/vnd.strongroom.policy.v1+jso
 fn load(text: &str, overrides: Overrides) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("policy.dsse.json"), POLICY).unwrap();
-    let variable = |name: &str| Some(format!("value-of-{name}"));
+    let variable = |name: &str| Some(name.replace('_', ""));
     File::parse(Path::new("proxy.toml"), text.as_bytes())?.check(overrides, folder.path(), variable)
 }
 
@@ -99,6 +99,16 @@ fn rules_between_fields() {
     let hybrid = DEVELOPMENT
         .replace("unix:///run/strongroom/kms-relay.sock", "hybrid-vsock:///run/vm.sock:8000");
     assert!(refusal(&hybrid, none).contains("relay.listen: expected unix:// or vsock://"));
+    for no_cid in ["unix:///run/strongroom/enclave.sock", "hybrid-vsock:///run/vm.sock:5000"] {
+        let expected = "relay.listen: expected unix://, because enclave.endpoint is not vsock://";
+        let vsock_relays = PRODUCTION.replace("vsock://16:5000", no_cid);
+        assert_eq!(refusal(&vsock_relays, none), format!("proxy.toml: {expected}"));
+        // One is enough, wherever it stands.
+        let second = vsock_relays.replace("vsock://4294967295:8000", "unix:///run/kms.sock");
+        assert_eq!(refusal(&second, none), format!("proxy.toml: {expected}"));
+        let neither = second.replace("vsock://4294967295:8001", "unix:///run/other.sock");
+        assert!(load(&neither, none).is_ok(), "{no_cid}");
+    }
     for twice in ["vsock://4294967295:8000", "vsock://3:8000"] {
         let twice = PRODUCTION.replace("vsock://4294967295:8001", twice);
         assert!(refusal(&twice, none).contains("relay.listen: expected another one for each"));
@@ -169,7 +179,7 @@ fn each_source_of_credentials() {
 
     let environment = PRODUCTION.replace("\"imds\"", "\"environment\"");
     let Source::Environment(lent) = load(&environment, none).unwrap().credentials else { panic!() };
-    assert_eq!(lent.access_key_id, "value-of-AWS_ACCESS_KEY_ID");
+    assert_eq!(lent.access_key_id, "AWSACCESSKEYID");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("policy.dsse.json"), POLICY).unwrap();
     let refused = File::parse(Path::new("proxy.toml"), environment.as_bytes())

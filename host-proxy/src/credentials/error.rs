@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{FileError, ImdsError, MAX_MEMBER};
+use super::{FileError, ImdsError, MAX_ACCESS_KEY_ID, MAX_SECRET, MAX_TOKEN};
 
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +54,17 @@ impl CredentialsError {
 
 /// A member of a set of credentials that cannot be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}: expected 1 to {MAX_MEMBER} visible characters of ASCII")]
-pub struct Unusable(pub &'static str);
+pub enum Unusable {
+    /// The access key id.
+    #[error("access key id: expected 1 to {MAX_ACCESS_KEY_ID} letters and digits of ASCII")]
+    AccessKeyId,
+    /// The secret access key.
+    #[error("secret access key: expected 1 to {MAX_SECRET} visible characters of ASCII")]
+    SecretAccessKey,
+    /// The session token.
+    #[error("session token: expected 1 to {MAX_TOKEN} visible characters of ASCII")]
+    SessionToken,
+}
 
 #[cfg(test)]
 mod tests {
@@ -83,7 +92,7 @@ mod tests {
             (file(FileError::Missing(profile(), "it")), "the profile has no usable ones"),
             (CredentialsError::Imds(ImdsError::Connect(io())), "IMDS does not answer"),
             (CredentialsError::Imds(ImdsError::NoRole), "IMDS knows no role of this instance"),
-            (CredentialsError::Imds(Unusable("it").into()), "IMDS has no usable ones"),
+            (CredentialsError::Imds(Unusable::AccessKeyId.into()), "IMDS has no usable ones"),
             (CredentialsError::Variable("IT"), "the environment has no usable ones"),
         ] {
             assert_eq!(error.outward(), told, "{error}");

@@ -187,6 +187,10 @@ fn parse(text: &str, profile: &Profile) -> Result<Credentials, FileError> {
             return Err(FileError::Missing(profile.clone(), name));
         }
     }
+    // A setting that was emptied, as an empty environment variable: no token.
+    if credentials.session_token.as_deref() == Some("") {
+        credentials.session_token = None;
+    }
     usable(credentials).map_err(|unusable| FileError::Unusable(profile.clone(), unusable))
 }
 

@@ -45,6 +45,16 @@ fn each_profile_is_read() {
 }
 
 #[test]
+fn an_empty_session_token_is_none() {
+    for empty in ["aws_session_token =", "aws_session_token =   # ended"] {
+        let text = FILE.replacen("region = eu-central-1", empty, 1);
+        assert_ne!(text, FILE);
+        let lent = parse(&text, &Profile::default()).unwrap();
+        assert_eq!((lent.access_key_id.as_str(), &lent.session_token), ("AKIADEFAULT", &None));
+    }
+}
+
+#[test]
 fn refusals_name_the_line_or_the_setting_and_never_echo() {
     for (from, to, expected) in [
         ("[default]", "[another]", "expected a profile [default]"),
@@ -57,7 +67,8 @@ fn refusals_name_the_line_or_the_setting_and_never_echo() {
         ("=AKIADEFAULT", "=SECRET SECRET", "profile [default]: access key id: expected 1 to"),
         ("region =", "aws_access_key_id =", "line 11: expected each setting once"),
         ("region = eu", "  aws_session_token = SECRET", "line 11: expected no indentation"),
-        ("region = eu-central-1", "aws_session_token =", "[default]: session token: expected 1 to"),
+        ("region =", "aws_session_token = SECRET", "[default]: session token: expected 1 to"),
+        ("=AKIADEFAULT", "=SECRET/", "[default]: access key id: expected 1 to 128 letters"),
     ] {
         let text = FILE.replacen(from, to, 1);
         assert_ne!(text, FILE, "{from}");
