@@ -31,6 +31,9 @@ pub(crate) enum Error {
     /// A file is larger than any document of its kind.
     #[error("{}: expected at most {limit} bytes", .file.display())]
     TooLarge { file: PathBuf, limit: u64 },
+    /// What was to be linted, or a rule of it, could not be read: it is not known to have a hole.
+    #[error("not linted: {0}")]
+    NotLinted(Box<Error>),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
@@ -74,14 +77,15 @@ impl Error {
             Self::Http(error) => error.help(),
             Self::Verify(error) => error.help(),
             Self::Dev(error) => error.help(),
+            Self::NotLinted(error) => error.help(),
             _ => None,
         }
     }
 
-    /// 2 where the arguments are wrong, 1 otherwise.
+    /// 2 where the arguments are wrong or nothing was linted, 1 otherwise.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::KeyPolicy(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::KeyPolicy(_) | Self::NotLinted(_) => ExitCode::from(2),
             Self::Http(error) if error.is_usage() => ExitCode::from(2),
             Self::Verify(error) if error.is_usage() => ExitCode::from(2),
             _ => ExitCode::from(1),

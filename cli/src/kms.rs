@@ -23,11 +23,11 @@ pub(crate) enum Command {
     /// enclave roles Decrypt and GenerateDataKey with an attestation document of this image (PCR0),
     /// configuration (PCR16) and signing policy (PCR17) together, and look at the key; it lets the
     /// admin roles manage the key without using it. --pcr0, --config-pcr and --policy-pcr are required,
-    /// or --measurements in their place. While an upgrade rolls give each of them several times: the
+    /// or --measurements in their place; --released-to-nobody is for a key that is yet to be made. While an upgrade rolls give each of them several times: the
     /// first of each belong together, and so on; one that is given once goes with all. An immutable
     /// policy is for one image, configuration and signing policy.
     #[command(
-        after_help = "Examples:\n  strongroom kms key-policy --pcr0 $IMAGE --config-pcr $CONFIG --policy-pcr $POLICY \\\n    --enclave-role arn:aws:iam::111122223333:role/strongroom-enclave \\\n    --admin-role arn:aws:iam::111122223333:role/strongroom-key-admin > key-policy.json\n  strongroom kms key-policy --measurements old.json --measurements new.json \\\n    --enclave-role … --admin-role … --changes break-glass > key-policy.json"
+        after_help = "Examples:\n  strongroom kms key-policy --released-to-nobody \\\n    --enclave-role arn:aws:iam::111122223333:role/strongroom-enclave \\\n    --admin-role arn:aws:iam::111122223333:role/strongroom-key-admin > key-policy.json\n  strongroom kms key-policy --pcr0 $IMAGE --config-pcr $CONFIG --policy-pcr $POLICY \\\n    --enclave-role arn:aws:iam::111122223333:role/strongroom-enclave \\\n    --admin-role arn:aws:iam::111122223333:role/strongroom-key-admin > key-policy.json\n  strongroom kms key-policy --measurements old.json --measurements new.json \\\n    --enclave-role … --admin-role … --changes break-glass > key-policy.json"
     )]
     KeyPolicy(KeyPolicyArgs),
     /// Find what in a key policy defeats attestation.
@@ -36,8 +36,11 @@ pub(crate) enum Command {
     /// runs at each boot. Tells each finding with its statement, what it is and how it is exploited. It is
     /// an allow-list: what it does not know is a finding, and Deny statements are not relied upon.
     /// With measurements the policy may release the DEK to these only; with admin roles these only may
-    /// manage the key and change its policy, as the enclave checks. Grants are no part of a key
-    /// policy: see `aws kms list-grants`. Exit code 0: no finding, 1: findings, 2: wrong usage.
+    /// manage the key and change its policy. Without --admin-role any named role is taken for an admin
+    /// that the DEK is not released through, while an enclave takes those of its configuration only.
+    /// Where there is no finding the digest is told that the receipts of boots have. Grants are no part
+    /// of a key policy: see `aws kms list-grants`. Exit code 0: no finding, 1: findings, 2: not
+    /// linted (wrong usage, or a file that cannot be read).
     #[command(
         after_help = "Examples:\n  strongroom kms lint-policy key-policy.json\n  aws kms get-key-policy --key-id $KEY_ARN --policy-name default | \\\n    strongroom kms lint-policy - --measurements measurements.json --admin-role $ADMIN_ROLE --json"
     )]
@@ -49,7 +52,7 @@ impl Command {
         match self {
             Self::KeyPolicy(args) => {
                 writeln!(out, "{}", args.policy()?)?;
-                eprint!("{}", advice(args.changes, args.kek_change, &args.admin_roles));
+                eprint!("{}", args.advice());
                 Ok(Outcome::Done)
             }
             Self::LintPolicy(args) => args.run(out),
@@ -82,12 +85,17 @@ pub(crate) struct KeyPolicyArgs {
     /// for break-glass policies only.
     #[arg(long)]
     kek_change: bool,
+    /// For `aws kms create-key`: a policy that releases the DEK to nobody yet, without measurements.
+    /// One that releases it comes after: PCR16 is over the configuration, which names the key's ARN.
+    /// For break-glass policies only.
+    #[arg(long, conflicts_with_all = MeasuredArgs::NAMES, conflicts_with_all = ["pcr3", "pcr8", "kek_change"])]
+    released_to_nobody: bool,
 }
 
 impl KeyPolicyArgs {
     fn policy(&self) -> Result<String, Error> {
         let measurements = self.measured.read()?;
-        if measurements.is_empty() {
+        if measurements.is_empty() && !self.released_to_nobody {
             return Err(Error::Usage(
                 "expected --pcr0, --config-pcr and --policy-pcr, or --measurements: the image alone would \
                  let the host boot it with a configuration or a policy of its own choice",
@@ -106,9 +114,43 @@ impl KeyPolicyArgs {
             admin_roles: self.admin_roles.clone(),
             changes: self.changes,
         };
-        let text = if self.kek_change { spec.to_json_for_kek_change() } else { spec.to_json() };
+        let text = match (self.released_to_nobody, self.kek_change) {
+            (true, _) => spec.to_json_released_to_nobody(),
+            (false, true) => spec.to_json_for_kek_change(),
+            (false, false) => spec.to_json(),
+        };
         Ok(text?)
     }
+
+    fn advice(&self) -> String {
+        if self.released_to_nobody {
+            creation_advice(&self.admin_roles)
+        } else {
+            advice(self.changes, self.kek_change, &self.admin_roles)
+        }
+    }
+}
+
+/// What to do with the key policy of a key that is yet to be made.
+fn creation_advice(admin_roles: &[RoleArn]) -> String {
+    let configuration = configuration(Changes::BreakGlass, admin_roles);
+    format!(
+        "\nIn this order:\n\
+         1. Create the key with this policy, as one of the admin roles (KMS takes no policy that its\n   \
+         caller could not change again):\n     \
+         aws kms create-key --description strongroom-kek --policy file://key-policy.json\n\
+         2. Put the key's ARN into the enclave's configuration, as kms.key_arn, with\n{configuration}\
+         3. Measure: PCR16 is over the configuration, so it is known only now.\n\
+         4. Put the key policy that `strongroom kms key-policy` writes for the measurements.\n\
+         Until then the DEK is released to nobody, and no enclave boots with this key.\n"
+    )
+}
+
+/// What the enclave's configuration says of its key policy.
+fn configuration(changes: Changes, admin_roles: &[RoleArn]) -> String {
+    let admins: Vec<_> = admin_roles.iter().map(|role| format!("\"{role}\"")).collect();
+    let admins = admins.join(", ");
+    format!("  [kms.key_policy]\n  changes = \"{changes}\"\n  admin_roles = [{admins}]\n")
 }
 
 /// What to do with a key policy.
@@ -141,13 +183,12 @@ fn advice(changes: Changes, kek_change: bool, admin_roles: &[RoleArn]) -> String
     } else {
         ""
     };
-    let admins: Vec<_> = admin_roles.iter().map(|role| format!("\"{role}\"")).collect();
-    let admins = admins.join(", ");
+    let configuration = configuration(changes, admin_roles);
     format!(
-        "\nA new key, {who}:\n  aws kms create-key --description strongroom-kek --policy file://key-policy.json{bypass}\n\
-         A key that exists:\n  aws kms put-key-policy --key-id $KEY_ARN --policy-name default \\\n    \
+        "\nPut it on the key that the enclave's configuration names as kms.key_arn,\n{who}:\n  \
+         aws kms put-key-policy --key-id $KEY_ARN --policy-name default \\\n    \
          --policy file://key-policy.json{bypass}\n\
-         In the enclave's configuration:\n  [kms.key_policy]\n  changes = \"{changes}\"\n  admin_roles = [{admins}]\n{after}{encrypt}"
+         The configuration has, when it is measured:\n{configuration}{after}{encrypt}"
     )
 }
 

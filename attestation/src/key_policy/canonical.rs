@@ -3,14 +3,19 @@
 //! KMS does not give back the text that it was given: members and lists come in another order, a list
 //! of one as its item, and from one answer to the next that can differ. So a digest is taken over this
 //! form, in which none of that matters.
+//!
+//! It means something only for a text that [`lint`](super::lint) takes without a finding. What that
+//! refuses may have the form of what it takes: an `Id` that is a number has that of one that is a text.
 
 use super::json::Json;
 
-/// The canonical form; `None` where the text is not JSON.
+/// The canonical form; `None` where the text is not JSON whose numbers are integers of 64 bits.
 ///
 /// Compact JSON. Members stand in the order of their names' bytes. The items of a list stand in the
 /// order of their own canonical bytes, each once (no list of the policy language has an order), and a
-/// list of one is its item. Booleans and numbers are texts of the same words.
+/// list of one is its item. Booleans and integers are texts of the same words and digits.
+///
+/// A digest of it stands for a key policy only where [`lint`](super::lint) finds nothing in the text.
 pub fn canonical(policy: &str) -> Option<Vec<u8>> {
     let json: Json = serde_json::from_str(policy).ok()?;
     Some(write(json).into_bytes())

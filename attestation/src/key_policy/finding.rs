@@ -48,18 +48,29 @@ impl fmt::Display for Place {
     }
 }
 
-/// A piece of a key policy that is safe in a log: at most 128 characters of those that names, ARNs
-/// and actions consist of. Nothing else of the input is repeated.
+/// A piece of a key policy that is safe in a log: at most 128 characters, or 640 of a principal, of
+/// those that names, ARNs and actions consist of. Nothing else of the input is repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt(String);
 
 impl Excerpt {
     const MAX_CHARACTERS: usize = 128;
+    /// The longest [`RoleArn`](super::RoleArn) has 637.
+    const MAX_OF_PRINCIPAL: usize = 640;
 
     /// The text, where it is safe.
     pub(super) fn of(text: &str) -> Option<Self> {
+        Self::within(Self::MAX_CHARACTERS, text)
+    }
+
+    /// The ARN or id of a principal, where it is safe.
+    pub(super) fn of_principal(id: &str) -> Option<Self> {
+        Self::within(Self::MAX_OF_PRINCIPAL, id)
+    }
+
+    fn within(max: usize, text: &str) -> Option<Self> {
         let safe = |b: u8| b.is_ascii_alphanumeric() || b" :*?_./+=,@-".contains(&b);
-        let fits = (1..=Self::MAX_CHARACTERS).contains(&text.len());
+        let fits = (1..=max).contains(&text.len());
         (fits && text.bytes().all(safe)).then(|| Self(text.to_owned()))
     }
 

@@ -41,6 +41,15 @@ pub enum SpecError {
              kms:Encrypt could never be removed"
     )]
     ImmutableKekChange,
+    /// An immutable policy would release the DEK to nobody for ever.
+    #[error(
+        "changes: expected break-glass in a policy that releases the dek to nobody, found immutable: \
+             the key could never be used"
+    )]
+    ImmutableNobody,
+    /// A policy for nobody was asked for, and whom it releases to.
+    #[error("releases: expected none in a policy that releases the dek to nobody")]
+    NotNobody,
     /// An immutable policy would name measurements that no enclave could boot with. An enclave takes a
     /// policy that names itself and what its configuration lists, and of two configurations only the
     /// later can list the other.
@@ -57,6 +66,17 @@ pub enum SpecError {
     Unwritable,
 }
 
+/// What the KEK is for, under a policy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// It is made, and releases nothing yet.
+    Creation,
+    /// It releases the DEK.
+    Use,
+    /// A DEK is moved to it.
+    KekChange,
+}
+
 impl KeyPolicySpec {
     /// The key policy as indented JSON, without a final line feed.
     ///
@@ -66,7 +86,17 @@ impl KeyPolicySpec {
     /// # Errors
     /// See [`SpecError`]: what [`lint`] would find is not written.
     pub fn to_json(&self) -> Result<String, SpecError> {
-        self.write(false)
+        self.write(Purpose::Use)
+    }
+
+    /// The policy that a KEK is created with: it releases the DEK to nobody, and the admin roles
+    /// put another in its place. A release needs PCR16, which is over a configuration that names the
+    /// key's ARN; so there is none before there is a key.
+    ///
+    /// # Errors
+    /// As [`to_json`](Self::to_json), but `releases` must be empty, and `changes` not immutable.
+    pub fn to_json_released_to_nobody(&self) -> Result<String, SpecError> {
+        self.write(Purpose::Creation)
     }
 
     /// The same for a KEK that a DEK is being moved to: the enclave roles may `Encrypt` besides. A
@@ -75,11 +105,12 @@ impl KeyPolicySpec {
     /// # Errors
     /// As [`to_json`](Self::to_json).
     pub fn to_json_for_kek_change(&self) -> Result<String, SpecError> {
-        self.write(true)
+        self.write(Purpose::KekChange)
     }
 
-    fn write(&self, kek_change: bool) -> Result<String, SpecError> {
-        self.check(kek_change)?;
+    fn write(&self, purpose: Purpose) -> Result<String, SpecError> {
+        self.check(purpose)?;
+        let kek_change = purpose == Purpose::KekChange;
         let mut statements: Vec<_> =
             self.releases.iter().zip(1..).map(|(r, n)| self.release(r, n)).collect();
         statements.push(Statement::of(
@@ -114,10 +145,13 @@ impl KeyPolicySpec {
         }
     }
 
-    fn check(&self, kek_change: bool) -> Result<(), SpecError> {
+    fn check(&self, purpose: Purpose) -> Result<(), SpecError> {
         let Self { releases, enclave_roles, admin_roles, changes } = self;
+        if purpose == Purpose::Creation && !releases.is_empty() {
+            return Err(SpecError::NotNobody);
+        }
         for (name, is_empty) in [
-            ("releases", releases.is_empty()),
+            ("releases", releases.is_empty() && purpose != Purpose::Creation),
             ("enclave roles", enclave_roles.is_empty()),
             ("admin roles", admin_roles.is_empty()),
         ] {
@@ -134,8 +168,10 @@ impl KeyPolicySpec {
             }
         }
         if *changes == Changes::Immutable {
-            if kek_change {
-                return Err(SpecError::ImmutableKekChange);
+            match purpose {
+                Purpose::Use => {}
+                Purpose::KekChange => return Err(SpecError::ImmutableKekChange),
+                Purpose::Creation => return Err(SpecError::ImmutableNobody),
             }
             let mut releases = releases.iter().map(|release| release.measurements);
             let first = releases.next();

@@ -107,7 +107,8 @@ impl Hole {
             ),
             Self::NotJson => (
                 "not_json",
-                "the key policy is not one well-formed JSON document",
+                "the key policy is not one well-formed JSON document whose numbers are integers of 64 \
+                 bits",
                 "another reader may make sense of it, and find a statement that nobody judged",
             ),
             Self::DuplicateMember => (
@@ -123,7 +124,8 @@ impl Hole {
             ),
             Self::Malformed => (
                 "malformed",
-                "an element is missing, empty or of another type than the policy language has",
+                "an element is missing, empty or of another type than the policy language has, or a \
+                 name has letters beyond ASCII",
                 "what AWS makes of it is not known, so neither is whom the statement lets in",
             ),
             Self::Version => (

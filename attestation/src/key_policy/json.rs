@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 /// Any JSON, with the members of objects as they stand.
 pub(super) enum Json {
     Null,
-    /// Booleans and numbers, in words.
+    /// Booleans and integers, in words.
     Plain(String),
     Text(String),
     List(Vec<Json>),
@@ -41,7 +41,7 @@ impl Json {
 }
 
 /// A member that an object, or one within it, has twice. The names of elements, operators and
-/// condition keys differ in more than their case.
+/// condition keys differ in more than their case. Cases of ASCII only: see [`is_ascii`].
 pub(super) fn duplicate(members: &[(String, Json)]) -> Option<&str> {
     let mut names = BTreeSet::new();
     members.iter().find_map(|(name, value)| {
@@ -53,19 +53,30 @@ pub(super) fn duplicate(members: &[(String, Json)]) -> Option<&str> {
     })
 }
 
+/// Whether all names of an object, and of those within it, are ASCII. Beyond it there are several
+/// ways to tell case apart: by some, U+212A is a `k` and U+017F an `s`, so that what is no condition
+/// key to one reader is `kms:…` to another.
+pub(super) fn is_ascii(members: &[(String, Json)]) -> bool {
+    members.iter().all(|(name, value)| match value {
+        Json::Object(members) => name.is_ascii() && is_ascii(members),
+        _ => name.is_ascii(),
+    })
+}
+
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyJson)
     }
 }
 
+/// Takes no number but integers of 64 bits: any other would be rounded, and no key policy needs one.
 struct AnyJson;
 
 impl<'de> Visitor<'de> for AnyJson {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("json")
+        f.write_str("json whose numbers are integers of 64 bits")
     }
 
     fn visit_unit<E>(self) -> Result<Json, E> {
@@ -81,10 +92,6 @@ impl<'de> Visitor<'de> for AnyJson {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Plain(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
         Ok(Json::Plain(value.to_string()))
     }
 

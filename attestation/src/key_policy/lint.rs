@@ -129,7 +129,7 @@ impl<'a> Judge<'a> {
                 (is_other && !is_host, Hole::OtherAdmin),
             ];
             let holes = holes.into_iter().filter(|(is_one, _)| *is_one);
-            troubles.extend(holes.map(|(_, hole)| (hole, Excerpt::of(role.as_str()))));
+            troubles.extend(holes.map(|(_, hole)| (hole, Excerpt::of_principal(role.as_str()))));
         }
         troubles
     }
@@ -140,8 +140,8 @@ fn principal(principal: &Principal) -> Option<Trouble> {
     match principal {
         Principal::Role(_) => None,
         Principal::Anyone => Some((Hole::Anyone, None)),
-        Principal::Account(id) => Some((Hole::AccountRoot, Excerpt::of(id))),
-        Principal::Other(id) => Some((Hole::OtherPrincipal, Excerpt::of(id))),
+        Principal::Account(id) => Some((Hole::AccountRoot, Excerpt::of_principal(id))),
+        Principal::Other(id) => Some((Hole::OtherPrincipal, Excerpt::of_principal(id))),
     }
 }
 

@@ -82,8 +82,8 @@ impl Bound {
     }
 }
 
-/// The values that are measurements; the others are found. A number is none: it was rounded when it
-/// was read, and its digits are not those that AWS compares.
+/// The values that are measurements; the others are found. A number is none: those of 64 bits have
+/// too few digits.
 fn measurements(values: &[Json], register: &str, troubles: &mut Vec<Trouble>) -> Values {
     let mut read = Values::new();
     for value in values {

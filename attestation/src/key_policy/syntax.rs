@@ -1,12 +1,13 @@
 //! The text of a key policy → statements, read strictly.
 //!
 //! AWS reads the same text with a reader of its own. Whatever the two could read differently is
-//! refused here: members that stand twice, elements without a meaning, other versions.
+//! refused here: members that stand twice, names beyond ASCII, elements without a meaning, other
+//! versions.
 
 use super::MAX_KEY_POLICY_BYTES;
 use super::finding::{Excerpt, Place};
 use super::hole::Hole;
-use super::json::{Json, duplicate};
+use super::json::{Json, duplicate, is_ascii};
 use super::role::{RoleArn, is_account, is_account_root};
 
 /// A hole, and what it is about.
@@ -59,7 +60,7 @@ pub(super) enum Principal {
 pub(super) struct Condition {
     pub(super) operator: String,
     pub(super) key: String,
-    /// One must match; at least one, and each a text, a boolean or a number.
+    /// One must match; at least one, and each a text, a boolean or an integer.
     pub(super) values: Vec<Json>,
 }
 
@@ -78,9 +79,7 @@ pub(super) fn read(text: &str) -> Document {
 
 fn document(members: Vec<(String, Json)>) -> Document {
     let mut read = Document::default();
-    if let Some(name) = duplicate(&members) {
-        read.troubles.push((Hole::DuplicateMember, Excerpt::of(name)));
-    }
+    read.troubles.extend(ambiguous(&members));
     let mut version = None;
     for (name, value) in members {
         match (name.as_str(), value) {
@@ -105,6 +104,14 @@ fn document(members: Vec<(String, Json)>) -> Document {
     read
 }
 
+/// Names of an object, or of one within it, that another reader may take for others.
+fn ambiguous(members: &[(String, Json)]) -> Option<Trouble> {
+    match duplicate(members) {
+        Some(name) => Some((Hole::DuplicateMember, Excerpt::of(name))),
+        None => (!is_ascii(members)).then_some((Hole::Malformed, None)),
+    }
+}
+
 fn numbered(number: usize, json: Json) -> (Place, Result<Statement, Trouble>) {
     let Json::Object(members) = json else {
         return (Place { number, sid: None }, Err((Hole::Malformed, None)));
@@ -117,8 +124,8 @@ fn numbered(number: usize, json: Json) -> (Place, Result<Statement, Trouble>) {
 }
 
 fn statement(members: Vec<(String, Json)>) -> Result<Statement, Trouble> {
-    if let Some(name) = duplicate(&members) {
-        return Err((Hole::DuplicateMember, Excerpt::of(name)));
+    if let Some(trouble) = ambiguous(&members) {
+        return Err(trouble);
     }
     let mut allow = Allow::default();
     let (mut effect, mut resources) = (None, Vec::new());

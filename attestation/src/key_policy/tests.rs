@@ -4,6 +4,7 @@ mod admins;
 mod holes;
 mod leak;
 mod mutations;
+mod spelling;
 
 use serde_json::{Value, json};
 
@@ -125,6 +126,25 @@ fn what_is_not_written() {
     let large = refused(|s| s.releases = s.releases.repeat(100));
     let SpecError::Refused(finding) = large else { unreachable!("{large}") };
     assert_eq!(finding.hole, Hole::TooLarge);
+}
+
+#[test]
+fn a_policy_to_create_a_key_with_releases_to_nobody() {
+    let spec =
+        |releases: &[Measurements], changes| spec(releases, changes).to_json_released_to_nobody();
+    let text = spec(&[], Changes::BreakGlass).unwrap();
+    let policy: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(codes(&policy, &rules(Changes::BreakGlass)), [""; 0]);
+    assert!(!releases_to_somebody(&text));
+    for action in ["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"] {
+        for role in [HOST, ADMIN] {
+            assert!(!allows(&policy, role, action, None), "{role} {action}");
+        }
+    }
+    assert!(allows(&policy, HOST, "kms:GetKeyPolicy", None));
+    assert!(allows(&policy, ADMIN, "kms:PutKeyPolicy", None));
+    assert_eq!(spec(&[], Changes::Immutable), Err(SpecError::ImmutableNobody));
+    assert_eq!(spec(&[measured(1, 2, 3)], Changes::BreakGlass), Err(SpecError::NotNobody));
 }
 
 #[test]

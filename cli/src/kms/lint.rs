@@ -27,21 +27,24 @@ pub(crate) struct LintArgs {
     changes: Changes,
     /// An admin role, as the enclave's configuration lists them as kms.key_policy.admin_roles. A
     /// statement that lets another role manage the key or change the policy is a finding. Without it
-    /// that may be any named role that the DEK is not released through. Repeatable.
+    /// any named role is taken that the DEK is not released through, while an enclave takes those of
+    /// its configuration only. Repeatable.
     #[arg(long = "admin-role", value_name = "ARN")]
     admin_roles: Vec<RoleArn>,
     /// The policy is of the KEK that a DEK is being moved to: roles may Encrypt.
     #[arg(long)]
     kek_change: bool,
     /// Print {"digest","findings":[{"statement","sid","code","what","about","exploit"}]}.
+    /// With findings the digest stands for nothing: a text without them may have the same.
     #[arg(long)]
     json: bool,
 }
 
 impl LintArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Outcome, Error> {
-        let measurements = self.measured.read()?;
-        let bytes = files::read(&self.file)?;
+        let not_linted = |error| Error::NotLinted(Box::new(error));
+        let measurements = self.measured.read().map_err(not_linted)?;
+        let bytes = files::read(&self.file).map_err(not_linted)?;
         let releases = if measurements.is_empty() {
             Releases::Complete
         } else {
@@ -64,9 +67,10 @@ impl LintArgs {
             if findings.is_empty() {
                 let to = released_to(&policy, rules.releases);
                 writeln!(out, "no finding: {to}; changes: {}", rules.changes)?;
-            }
-            if let Some(digest) = digest {
-                writeln!(out, "digest: {digest}, as receipts of boots have it")?;
+                // Only here: a text with findings may have the form of another, which has none.
+                if let Some(digest) = digest {
+                    writeln!(out, "digest: {digest}, as receipts of boots have it")?;
+                }
             }
         }
         Ok(if findings.is_empty() { Outcome::Done } else { Outcome::NotValid })
@@ -125,7 +129,8 @@ fn released_to(policy: &str, releases: Releases<'_>) -> &'static str {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    /// Of the canonical form, as the receipts of boots have it; null where it is not JSON.
+    /// Of the canonical form; null where there is none. Where there is no finding receipts of boots
+    /// have the same; with findings it stands for nothing, as a text without them may share the form.
     digest: Option<Digest>,
     findings: Vec<FindingLine<'a>>,
 }

@@ -29,6 +29,9 @@ pub(super) struct MeasuredArgs {
 }
 
 impl MeasuredArgs {
+    /// The same arguments, all of which another one excludes.
+    pub(super) const NAMES: [&str; 4] = ["pcr0", "pcr16", "pcr17", "measurements"];
+
     /// All that were given, in order; none where there was no argument.
     pub(super) fn read(&self) -> Result<Vec<Measurements>, Error> {
         let Self { pcr0, pcr16, pcr17, measurements } = self;

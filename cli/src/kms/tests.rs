@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use serde_json::Value;
 
 use super::*;
@@ -99,6 +99,7 @@ fn wrong_usage_is_explained() {
         (&["key-policy", "--pcr0", "ab"][..], "expected 96 hexadecimal digits"),
         (&["key-policy", "--enclave-role", root], "expected arn:aws:iam::<12 digits>:role/NAME"),
         (&["key-policy", "--admin-role", ADMIN], "--enclave-role <ARN>"),
+        (&["key-policy", "--enclave-role", ENCLAVE], "--admin-role <ARN>"),
         (
             &["lint-policy", "x", "--admin-role", root],
             "expected arn:aws:iam::<12 digits>:role/NAME",
@@ -115,16 +116,65 @@ fn wrong_usage_is_explained() {
 fn what_to_do_is_said() {
     let admins = [RoleArn::parse(ADMIN).unwrap(), RoleArn::parse(ENCLAVE).unwrap()];
     let normal = advice(Changes::BreakGlass, false, &admins);
-    assert!(normal.contains("aws kms create-key") && normal.contains("put-key-policy"));
+    assert!(!normal.contains("create-key") && normal.contains("aws kms put-key-policy"));
     assert!(normal.contains("admin roles") && !normal.contains("bypass"));
     let configuration = format!(
         "  [kms.key_policy]\n  changes = \"break-glass\"\n  admin_roles = [\"{ADMIN}\", \"{ENCLAVE}\"]\n"
     );
     assert!(normal.contains(&configuration), "{normal}");
     let forever = advice(Changes::Immutable, false, &admins);
-    assert_eq!(forever.matches("--bypass-policy-lockout-safety-check").count(), 2);
+    assert_eq!(forever.matches("--bypass-policy-lockout-safety-check").count(), 1);
     assert!(forever.contains("nobody of the account"));
     assert!(advice(Changes::BreakGlass, true, &admins).contains("without --kek-change"));
+    let first = creation_advice(&admins);
+    let order = ["aws kms create-key", "kms.key_arn", &configuration, "Measure", "key policy that"];
+    let places = order.map(|text| first.find(text).unwrap());
+    assert!(places.is_sorted(), "{first}");
+}
+
+#[test]
+fn a_key_is_made_with_a_policy_for_nobody() {
+    let policy = key_policy(&["--released-to-nobody"]).unwrap();
+    assert_eq!(releases(&policy), [[""; 3]; 0]);
+    assert!(policy.contains("kms:PutKeyPolicy") && !policy.contains("kms:Decrypt"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "policy.json", &policy);
+    let (outcome, said) = run(&["lint-policy", &file, "--admin-role", ADMIN]).unwrap();
+    assert_eq!(outcome, Outcome::Done);
+    assert!(said.starts_with("no finding: the DEK is released to nobody"), "{said}");
+
+    let immutable = key_policy(&["--released-to-nobody", "--changes", "immutable"]).unwrap_err();
+    assert!(immutable.to_string().starts_with("changes: expected break-glass"), "{immutable}");
+    let a = hex("0a");
+    let excluded = ["--pcr0", "--config-pcr", "--policy-pcr", "--measurements", "--pcr3", "--pcr8"];
+    let excluded = excluded.map(|name| vec![name, &a]);
+    for more in excluded.into_iter().chain([vec!["--kek-change"]]) {
+        let args = ["kms", "key-policy", "--released-to-nobody", "--enclave-role", ENCLAVE];
+        let args = [&args[..], &["--admin-role", ADMIN], &more].concat();
+        let error = Tool::try_parse_from(args).err().unwrap().to_string();
+        assert!(error.contains("cannot be used with"), "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_linted() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = write(folder.path(), "policy.json", "{}");
+    let none = folder.path().join("none").to_str().unwrap().to_owned();
+    let a = hex("0a");
+    for args in [
+        &[none.as_str()][..],
+        &[&policy, "--measurements", &none],
+        &[&policy, "--measurements", &policy],
+        &[&policy, "--pcr0", &a],
+    ] {
+        let error = run(&[&["lint-policy"], args].concat()).unwrap_err();
+        assert!(error.to_string().starts_with("not linted: "), "{error}");
+        let two = std::process::ExitCode::from(2);
+        assert_eq!(format!("{:?}", error.exit_code()), format!("{two:?}"));
+    }
+    // a hole is another thing
+    assert_eq!(run(&["lint-policy", &policy]).unwrap().0, Outcome::NotValid);
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> String {
@@ -177,6 +227,30 @@ fn a_policy_is_linted() {
     let digest = said["digest"].as_str().unwrap();
     let (_, said) = run(&["lint-policy", &got]).unwrap();
     assert!(said.contains(&format!("digest: {digest}, ")), "{said}");
+
+    // another text of the same form, which is refused: its digest would stand for the good one
+    let number = policy.replacen(r#""strongroom""#, "1", 1);
+    let text = write(folder.path(), "text.json", &policy.replacen("strongroom", "1", 1));
+    let number = write(folder.path(), "number.json", &number);
+    let digests = [(&text, Outcome::Done), (&number, Outcome::NotValid)].map(|(file, expected)| {
+        let (outcome, said) = run(&["lint-policy", file, "--json"]).unwrap();
+        assert_eq!(outcome, expected, "{said}");
+        serde_json::from_str::<Value>(&said).unwrap()["digest"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(digests[0], digests[1]);
+    let (_, said) = run(&["lint-policy", &number]).unwrap();
+    assert!(said.starts_with("document: malformed\n") && !said.contains("digest"), "{said}");
+}
+
+#[test]
+fn what_a_lint_without_admin_roles_leaves_open_is_said() {
+    let mut tool = Tool::command();
+    let lint = tool.find_subcommand_mut("lint-policy").unwrap();
+    let help: Vec<_> =
+        lint.render_long_help().to_string().split_whitespace().map(str::to_owned).collect();
+    let help = help.join(" ");
+    assert!(help.contains("Without --admin-role any named role is taken"), "{help}");
+    assert!(help.contains("while an enclave takes those of its configuration only"), "{help}");
 }
 
 #[test]
