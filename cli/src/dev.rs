@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::outcome::Outcome;
-use environment::Environment;
+use config::Kek;
+use environment::{Environment, Updated};
 
 #[cfg(test)]
 pub(crate) use policy::example as example_policy;
@@ -44,10 +45,12 @@ pub(crate) enum Command {
     },
     /// Sign the policy again and measure anew, after policy.json or enclave.toml was edited.
     ///
-    /// Signs DIR/policy.json as policy-admin-1 and policy-admin-2, and installs a KMS key policy for
-    /// the PCR16 and PCR17 that follow from the two files, for those of
-    /// kms.key_policy.also_releases_to, and for its admin_roles. A policy is read at boot only:
-    /// restart the enclave afterwards.
+    /// Signs DIR/policy.json as policy-admin-1 and policy-admin-2, and puts a KMS key policy on the key
+    /// of kms.key_arn, for the PCR16 and PCR17 that follow from the two files, for those of
+    /// kms.key_policy.also_releases_to, and for its admin_roles. With kms.previous_key_arn that policy
+    /// is put on the previous key, and kms.key_arn gets one for a change of the KEK: for these PCR16
+    /// and PCR17 alone, and the enclave's role may Encrypt. Files are read when the proxy starts, which
+    /// boots the mock enclave: restart the proxy afterwards.
     #[command(after_help = "Example:\n  strongroom dev update env")]
     Update {
         /// The folder that `strongroom dev init` made.
@@ -82,16 +85,37 @@ impl Command {
             }
             Self::Update { dir } => {
                 let environment = Environment::open(dir)?;
-                let measurements = environment.update()?;
-                writeln!(out, "signed the policy, and installed the KMS key policy")?;
-                writeln!(out, "{measurements}")?;
-                writeln!(
-                    out,
-                    "restart the enclave: it reads its policy and configuration at boot"
-                )?;
+                environment.update()?.say(out)?;
             }
         }
         Ok(Outcome::Done)
+    }
+}
+
+impl Updated {
+    fn say(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let Self { measurements, kek: Kek { key_arn, previous_key_arn, .. } } = self;
+        writeln!(out, "signed the policy")?;
+        match previous_key_arn {
+            None => writeln!(out, "put the key policy on {key_arn}")?,
+            Some(previous) => {
+                writeln!(out, "put the key policy for a change of the KEK on {key_arn}")?;
+                writeln!(out, "put the key policy on the previous KEK, {previous}")?;
+            }
+        }
+        writeln!(out, "{measurements}")?;
+        writeln!(
+            out,
+            "restart the proxy: it holds the signed policy, and boots the mock enclave anew"
+        )?;
+        if previous_key_arn.is_some() {
+            writeln!(
+                out,
+                "when the DEK has moved, take kms.previous_key_arn out and do the same again: until \
+                 then the host can encrypt a DEK that it knows"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -122,11 +146,12 @@ pub(crate) enum DevError {
     /// What the local KMS calls its key is no ARN.
     #[error("key_arn: expected arn:aws:kms:REGION:ACCOUNT:key/ID from the local kms")]
     Arn,
-    /// An edited configuration does not say what the key policy may be.
+    /// An edited configuration does not say which key is the KEK, or what its key policy may be.
     #[error(
-        "enclave.toml: kms.key_policy: expected changes, admin_roles and, perhaps, also_releases_to"
+        "enclave.toml: kms: expected key_arn, perhaps previous_key_arn, and in key_policy changes, \
+         admin_roles and, perhaps, also_releases_to"
     )]
-    KekRules,
+    Kek,
     /// A document of ours cannot be written.
     #[error("{0}: cannot be written")]
     Unwritable(&'static str),

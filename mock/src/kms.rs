@@ -84,9 +84,12 @@ pub enum KmsError {
     /// A role is there already.
     #[error("role name: expected one that does not exist yet")]
     RoleExists,
-    /// No role has this ARN.
-    #[error("role arn: expected that of a role which this kms knows")]
+    /// No role has this ARN or name.
+    #[error("role: expected one that this kms knows")]
     NoRole,
+    /// No key has this ARN or id.
+    #[error("key id: expected that of a key which this kms has")]
+    NoKey,
     /// A request could not be signed.
     #[error("the request could not be signed")]
     Sign,
@@ -145,12 +148,21 @@ pub fn init(dir: &Path, region: &str, dns_name: Option<&str>) -> Result<Initiali
     })
 }
 
-/// Replaces the policy of the key in `dir`. A server that runs there uses it from its next request on.
+/// Replaces the policy of the first key in `dir`, which [`init`] made. A server that runs there uses it
+/// from its next request on.
 ///
 /// # Errors
 /// When the policy is refused (and then nothing is changed), or files cannot be read or written.
 pub fn set_policy(dir: &Path, policy: &str) -> Result<KeyArn, KmsError> {
-    state::State::set_policy(dir, policy)
+    state::State::set_policy(dir, None, policy)
+}
+
+/// The same for the key with this ARN, or with this key id.
+///
+/// # Errors
+/// As [`set_policy`], and when there is no such key.
+pub fn set_policy_of(dir: &Path, key_id: &str, policy: &str) -> Result<KeyArn, KmsError> {
+    state::State::set_policy(dir, Some(key_id), policy)
 }
 
 /// A local KMS over the folder that [`init`] made, and the root whose documents it believes.

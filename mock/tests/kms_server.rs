@@ -223,6 +223,7 @@ fn a_role_that_is_added_while_it_runs_may_call() {
     assert_eq!(role["access_key_id"].as_str().unwrap().len(), 20);
     assert_eq!(role["secret_access_key"].as_str().unwrap().len(), 40);
     assert!(role["session_token"].is_string());
+    let engine_key = role["access_key_id"].clone();
 
     let request = json!({"KeyId": made["key_arn"]}).to_string();
     let engine = client(dir.path(), &role["arn"]);
@@ -256,6 +257,17 @@ fn a_role_that_is_added_while_it_runs_may_call() {
     assert_eq!(role.get("session_token"), None);
     assert!(!add(&["--name", "engine"]).status.success(), "a name is given once");
     assert!(!add(&["--name", "no/name"]).status.success());
+
+    let output = add(&["--name", "engine", "--again", "--temporary"]);
+    let again: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(again["arn"], "arn:aws:iam::111122223333:role/engine");
+    assert_ne!(again["access_key_id"], engine_key, "further credentials of the same role");
+    let output = add(&["--name", "nobody", "--again"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("expected one that this kms knows"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -281,4 +293,14 @@ fn a_policy_that_is_set_while_it_runs_is_used() {
     assert!(set(&policy).success());
     assert!(generate().0.starts_with("HTTP/1.1 200"));
     assert!(!set(&dir.path().join("nsm/root.pem")).success());
+
+    let set_of = |key_id: &str| {
+        let mut command = program();
+        command.args(["set-policy", "--key-id", key_id, "--dir"]).arg(dir.path().join("kms"));
+        command.arg("--key-policy").arg(&policy).output().unwrap()
+    };
+    assert!(set_of(made["key_arn"].as_str().unwrap()).status.success());
+    let unknown = set_of("arn:aws:kms:eu-central-1:111122223333:key/other");
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(!unknown.status.success() && said.contains("key id: expected that of a key"), "{said}");
 }

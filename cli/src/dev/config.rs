@@ -11,7 +11,7 @@ use super::DevError;
 
 const ENCLAVE_HEADER: &str = "\
 # The measured configuration of the enclave: PCR16 is computed over the exact bytes of this file.
-# After a change run `strongroom dev update DIR`, and restart the enclave.
+# After a change run `strongroom dev update DIR`, and restart the proxy.
 
 ";
 
@@ -57,20 +57,24 @@ pub(super) struct KekRules {
 /// What is read of `enclave.toml` after it was edited; the enclave reads all of it.
 #[derive(Deserialize)]
 struct Edited {
-    kms: EditedKms,
+    kms: Kek,
 }
 
+/// The KEK, as `enclave.toml` has it.
 #[derive(Deserialize)]
-struct EditedKms {
-    key_policy: KekRules,
+pub(super) struct Kek {
+    pub(super) key_arn: String,
+    /// The KEK that the DEK is moved from.
+    pub(super) previous_key_arn: Option<String>,
+    pub(super) key_policy: KekRules,
 }
 
-impl KekRules {
-    /// Those of an `enclave.toml`.
+impl Kek {
+    /// That of an `enclave.toml`.
     pub(super) fn of_toml(text: &[u8]) -> Result<Self, DevError> {
-        let text = std::str::from_utf8(text).map_err(|_| DevError::KekRules)?;
-        let edited: Edited = toml::from_str(text).map_err(|_| DevError::KekRules)?;
-        Ok(edited.kms.key_policy)
+        let text = std::str::from_utf8(text).map_err(|_| DevError::Kek)?;
+        let edited: Edited = toml::from_str(text).map_err(|_| DevError::Kek)?;
+        Ok(edited.kms)
     }
 }
 

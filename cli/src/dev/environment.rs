@@ -15,7 +15,7 @@ use strongroom_shared::id::PrincipalId;
 use strongroom_shared::json;
 use strongroom_shared::key::PublicKey;
 
-use super::config::{Admin, EnclaveConfig, KekRules, KmsConfig, PolicyAdmins, proxy_toml};
+use super::config::{Admin, EnclaveConfig, Kek, KekRules, KmsConfig, PolicyAdmins, proxy_toml};
 use super::programs::{Program, Programs};
 use super::{DevError, policy};
 use crate::error::Error;
@@ -54,6 +54,13 @@ struct KmsMaterial {
 struct Roles {
     enclave_role: RoleArn,
     admin_role: RoleArn,
+}
+
+/// What `dev update` did.
+pub(super) struct Updated {
+    pub(super) measurements: Measurements,
+    /// Whose key policies were put.
+    pub(super) kek: Kek,
 }
 
 /// A development environment.
@@ -143,7 +150,7 @@ impl Environment {
     }
 
     /// Signs the policy and measures anew.
-    pub(super) fn update(&self) -> Result<Measurements, Error> {
+    pub(super) fn update(&self) -> Result<Updated, Error> {
         let policy = at("policy", files::read(&self.dir.join("policy.json")))?;
         at("policy", self.sign_policy(&policy))?;
         let configuration = at("enclave.toml", files::read(&self.dir.join("enclave.toml")))?;
@@ -151,8 +158,9 @@ impl Environment {
         let Measurements { pcr0, .. } = json::parse("measurements.json", &old)?;
         let measurements = Measurements::of(pcr0, &configuration, &policy);
         let roles = at("roles", files::read(&self.dir.join("roles.json")))?;
-        self.install(&measurements, json::parse("roles.json", &roles)?, &configuration)?;
-        Ok(measurements)
+        let roles = json::parse("roles.json", &roles)?;
+        let kek = self.install(&measurements, roles, &configuration)?;
+        Ok(Updated { measurements, kek })
     }
 
     fn path(&self, name: &str) -> String {
@@ -211,24 +219,42 @@ impl Environment {
         Ok(text)
     }
 
-    /// Installs the key policy that the configuration asks for; the measurements are kept for
-    /// `dev update` and for verifiers.
+    /// Installs the key policy that the configuration asks for, or both of them while the KEK changes;
+    /// the measurements are kept for `dev update` and for verifiers.
     fn install(
         &self,
         measurements: &Measurements,
         roles: Roles,
         configuration: &[u8],
-    ) -> Result<(), Error> {
-        let KekRules { changes, admin_roles, also_releases_to } = KekRules::of_toml(configuration)?;
-        let releases = std::iter::once(*measurements).chain(also_releases_to).map(Release::from);
-        let spec = KeyPolicySpec {
-            releases: releases.collect(),
+    ) -> Result<Kek, Error> {
+        let kek = Kek::of_toml(configuration)?;
+        let KekRules { changes, admin_roles, also_releases_to } = &kek.key_policy;
+        let alone = KeyPolicySpec {
+            releases: vec![Release::from(*measurements)],
             enclave_roles: vec![roles.enclave_role],
-            admin_roles,
-            changes,
+            admin_roles: admin_roles.clone(),
+            changes: *changes,
         };
-        let text = at("key policy", spec.to_json().map_err(Error::from))?;
-        let key_policy = self.dir.join("key-policy.json");
+        let mut all = alone.clone();
+        all.releases.extend(also_releases_to.iter().copied().map(Release::from));
+        let text = at("key policy", all.to_json().map_err(Error::from))?;
+        match &kek.previous_key_arn {
+            None => self.put_key_policy("key-policy.json", &kek.key_arn, &text)?,
+            Some(previous) => {
+                // Only this configuration moves the DEK, so the new KEK is for no other yet.
+                let moving = alone.to_json_for_kek_change().map_err(Error::from);
+                let moving = at("key policy", moving)?;
+                self.put_key_policy("key-policy.json", &kek.key_arn, &moving)?;
+                self.put_key_policy("previous-key-policy.json", previous, &text)?;
+            }
+        }
+        let json = super::pretty("measurements.json", measurements)?;
+        at("measurements", files::replace(&self.dir.join("measurements.json"), &json))?;
+        Ok(kek)
+    }
+
+    fn put_key_policy(&self, file: &str, key_arn: &str, text: &str) -> Result<(), Error> {
+        let key_policy = self.dir.join(file);
         at("key policy", files::replace(&key_policy, format!("{text}\n").as_bytes()))?;
         let kms = self.path("mock/kms");
         let args = [
@@ -237,10 +263,11 @@ impl Environment {
             OsStr::new(&kms),
             OsStr::new("--key-policy"),
             key_policy.as_os_str(),
+            OsStr::new("--key-id"),
+            OsStr::new(key_arn),
         ];
         self.programs.run("key policy", Program::LocalKms, &args)?;
-        let json = super::pretty("measurements.json", measurements)?;
-        at("measurements", files::replace(&self.dir.join("measurements.json"), &json))
+        Ok(())
     }
 
     #[cfg(test)]

@@ -28,7 +28,8 @@ fn programs(folder: &Path) {
         printf '\"enclave_role\":\"arn:aws:iam::111122223333:role/strongroom-enclave\",'\n\
         printf '\"admin_role\":\"arn:aws:iam::111122223333:role/strongroom-key-admin\",'\n\
         printf '\"enclave_credentials\":\"%s/enclave\",\"admin_credentials\":\"%s/admin\"}\\n' \"$3\" \"$3\";;\n\
-        set-policy) cp \"$5\" \"$3/installed.json\";;\n\
+        set-policy) test \"$6\" = --key-id || exit 1\n\
+        cp \"$5\" \"$3/installed.json\"; cp \"$5\" \"$3/${7##*/}.json\";;\n\
         esac";
     program(folder, "strongroom-mock-enclave", &mock);
     program(folder, "strongroom-local-kms", kms);
@@ -95,7 +96,7 @@ fn an_environment_is_complete_and_private() {
     // an edited policy is signed and measured anew; one that is no policy is not
     let edited = String::from_utf8(policy).unwrap().replace("500000", "400000");
     fs::write(dir.join("policy.json"), &edited).unwrap();
-    let updated = environment.update().unwrap();
+    let updated = environment.update().unwrap().measurements;
     assert_eq!(updated.pcr17, measure::extend_from_zero(edited.as_bytes()));
     assert_eq!((updated.pcr0, updated.pcr16), (measurements.pcr0, measurements.pcr16));
     assert_eq!(releases(&dir, Changes::BreakGlass, &[updated]), 2);
@@ -104,7 +105,7 @@ fn an_environment_is_complete_and_private() {
     let update = |rules: &str| {
         let text = text.replace("changes = \"break-glass\"", rules);
         fs::write(dir.join("enclave.toml"), &text).unwrap();
-        environment.update()
+        environment.update().map(|updated| updated.measurements)
     };
     let both = format!("changes = \"break-glass\"\nalso_releases_to = [{also}]");
     let updated = update(&both).unwrap();
@@ -113,19 +114,89 @@ fn an_environment_is_complete_and_private() {
     assert_eq!(releases(&dir, Changes::Immutable, &[updated]), 2);
     let refused = update(&both.replace("break-glass", "immutable")).unwrap_err().to_string();
     assert!(refused.starts_with("step key policy: releases: expected the same"), "{refused}");
-    for (from, to) in [("[kms.key_policy]", "[kms.other]"), ("admin_roles", "roles")] {
+    let broken =
+        [("[kms.key_policy]", "[kms.other]"), ("admin_roles", "roles"), ("key_arn", "key")];
+    for (from, to) in broken {
         fs::write(dir.join("enclave.toml"), text.replace(from, to)).unwrap();
-        let refused = environment.update().unwrap_err().to_string();
-        assert!(refused.starts_with("enclave.toml: kms.key_policy: expected"), "{refused}");
+        let refused = environment.update().err().unwrap().to_string();
+        assert!(refused.starts_with("enclave.toml: kms: expected key_arn, "), "{refused}");
     }
+    let nobody = text.replace(&format!("\"{ADMIN}\""), "");
+    assert_ne!(nobody, text);
+    fs::write(dir.join("enclave.toml"), nobody).unwrap();
+    let refused = environment.update().err().unwrap().to_string();
+    assert_eq!(refused, "step key policy: admin roles: expected at least one");
     let others = text.replace("strongroom-key-admin", "other-admin");
     fs::write(dir.join("enclave.toml"), others).unwrap();
     environment.update().unwrap();
     let installed = fs::read_to_string(dir.join("mock/kms/installed.json")).unwrap();
     assert!(installed.contains("role/other-admin") && !installed.contains(ADMIN));
     fs::write(dir.join("policy.json"), "{}").unwrap();
-    let refused = environment.update().unwrap_err().to_string();
+    let refused = environment.update().err().unwrap().to_string();
     assert!(refused.starts_with("step policy: policy: missing field"), "{refused}");
+}
+
+#[test]
+fn the_key_policy_is_put_on_the_key_that_the_configuration_names() {
+    const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/";
+    let folder = tempfile::tempdir().unwrap();
+    programs(folder.path());
+    let dir = folder.path().join("env");
+    let environment = Environment::create(&dir).unwrap().with_programs(folder.path());
+    let first = environment.init(listen(), None).unwrap();
+    let text = fs::read_to_string(dir.join("enclave.toml")).unwrap();
+    assert!(text.contains("`strongroom dev update DIR`, and restart the proxy.\n"), "{text}");
+    let update = |from: &str, to: &str| {
+        assert!(text.contains(from));
+        fs::write(dir.join("enclave.toml"), text.replace(from, to)).unwrap();
+        let updated = environment.update()?;
+        let mut said = Vec::new();
+        updated.say(&mut said).unwrap();
+        Ok::<_, Error>((updated.measurements, String::from_utf8(said).unwrap()))
+    };
+    let policy = |key: &str| fs::read_to_string(dir.join(format!("mock/kms/{key}.json"))).unwrap();
+    let before = policy("1");
+
+    let (measured, said) = update("key/1", "key/2").unwrap();
+    assert_eq!(policy("1"), before);
+    assert!(policy("2").contains(&measured.pcr16.to_string()));
+    assert!(said.contains(&format!("put the key policy on {ARN}2\n")), "{said}");
+    assert!(said.contains("restart the proxy: ") && !said.contains("previous"), "{said}");
+
+    // the kek changes: each of the two keys has a policy for this configuration
+    let arns = format!("key_arn = \"{ARN}1\"");
+    let moving = format!("key_arn = \"{ARN}2\"\nprevious_key_arn = \"{ARN}1\"");
+    let also = serde_json::to_string(&first).unwrap().replace("\":", "\"=");
+    let rules = format!("changes = \"break-glass\"\nalso_releases_to = [{also}]");
+    let edited = text.replace(&arns, &moving).replace("changes = \"break-glass\"", &rules);
+    let (measured, said) = update(&text, &edited).unwrap();
+    let admins = [RoleArn::parse(ADMIN).unwrap()];
+    let findings = |key: &str, to: &[Measurements], kek_change| {
+        let releases = Releases::Exactly(to);
+        let changes = Changes::BreakGlass;
+        lint(&policy(key), &Rules { releases, changes, kek_change, admins: Some(&admins) }).len()
+    };
+    assert_eq!(findings("2", &[measured], true), 0);
+    assert_eq!(findings("2", &[measured], false), 1, "encrypt");
+    assert_eq!(findings("1", &[measured, first], false), 0);
+    for key in ["1", "2"] {
+        assert!(policy(key).contains(&measured.pcr16.to_string()), "{key}");
+    }
+    assert!(policy("1").contains(&first.pcr16.to_string()));
+    for expected in [
+        format!("put the key policy for a change of the KEK on {ARN}2\n"),
+        format!("put the key policy on the previous KEK, {ARN}1\n"),
+        "take kms.previous_key_arn out".to_owned(),
+    ] {
+        assert!(said.contains(&expected), "{said}");
+    }
+
+    let forever = edited.replace("break-glass", "immutable").replace("also_releases_to", "#");
+    let refused = update(&text, &forever).unwrap_err().to_string();
+    assert!(refused.starts_with("step key policy: changes: expected break-glass"), "{refused}");
+    program(folder.path(), "strongroom-local-kms", "echo 'key id: expected that' >&2; exit 1");
+    let refused = update("key/1", "key/3").unwrap_err().to_string();
+    assert_eq!(refused, "step key policy: strongroom-local-kms failed: key id: expected that");
 }
 
 /// How often an action is released on condition by the policy that was installed, which must be

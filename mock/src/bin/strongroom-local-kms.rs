@@ -59,7 +59,7 @@ enum Command {
     /// The key's first policy lets everybody look at it and nobody use it: see set-policy. What is
     /// there already stays; a server certificate that lacks the DNS name is issued anew.
     Init(Init),
-    /// Replace the key policy. A running server uses it from the next request on.
+    /// Replace the policy of a key. A running server uses it from the next request on.
     ///
     /// A policy that lets one role use the key from one image, and nobody without it:
     ///
@@ -75,7 +75,17 @@ enum Command {
     /// Add a role with credentials of its own. A running server knows it from the next request on.
     ///
     /// Prints one line of JSON: arn, access_key_id, secret_access_key, with --temporary session_token, and
-    /// with --expires-in expires_at (Unix seconds).
+    /// with --expires-in expires_at (Unix seconds). With --again they are further credentials of a role
+    /// that exists, such as strongroom-enclave; those that it has stay good.
+    ///
+    /// As a credentials file, for AWS clients and for [credentials] in proxy.toml (source = "file"):
+    ///
+    ///   umask 077
+    ///   strongroom-local-kms add-role --dir kms --name strongroom-enclave --again --temporary |
+    ///     jq -r '"[default]\naws_access_key_id = \(.access_key_id)",
+    ///       "aws_secret_access_key = \(.secret_access_key)",
+    ///       "aws_session_token = \(.session_token)"' > fresh.credentials
+    #[command(verbatim_doc_comment)]
     AddRole(AddRole),
     /// Serve over HTTPS until SIGTERM or SIGINT. Says on stderr where, when it is ready.
     Serve(Serve),
@@ -106,6 +116,9 @@ struct SetPolicy {
     /// The key policy, JSON in the shape of AWS.
     #[arg(long, value_name = "FILE")]
     key_policy: PathBuf,
+    /// The key, by its ARN or key id; without it the one that `init` made.
+    #[arg(long, value_name = "ARN")]
+    key_id: Option<String>,
 }
 
 #[derive(Args)]
@@ -116,6 +129,9 @@ struct AddRole {
     /// The last part of the role's ARN.
     #[arg(long)]
     name: String,
+    /// The role exists: give it further credentials.
+    #[arg(long)]
+    again: bool,
     /// Credentials with a session token. They do not expire, but for --expires-in.
     #[arg(long)]
     temporary: bool,
@@ -196,16 +212,21 @@ fn run(command: Command) -> Result<(), CliError> {
             writeln!(io::stdout(), "{line}")?;
             Ok(())
         }
-        Command::SetPolicy(SetPolicy { dir, key_policy }) => {
-            kms::set_policy(&dir, &read(&key_policy)?)?;
+        Command::SetPolicy(SetPolicy { dir, key_policy, key_id }) => {
+            let policy = read(&key_policy)?;
+            match key_id {
+                Some(id) => kms::set_policy_of(&dir, &id, &policy)?,
+                None => kms::set_policy(&dir, &policy)?,
+            };
             Ok(())
         }
-        Command::AddRole(AddRole { dir, name, temporary, expires_in }) => {
+        Command::AddRole(AddRole { dir, name, again, temporary, expires_in }) => {
             let validity = match temporary {
                 true => Validity::Temporary { expires_in },
                 false => Validity::Permanent,
             };
-            let Identity { arn, credentials } = identity::add_role(&dir, &name, validity)?;
+            let add = if again { identity::add_credentials } else { identity::add_role };
+            let Identity { arn, credentials } = add(&dir, &name, validity)?;
             let mut line = json!({
                 "arn": arn,
                 "access_key_id": credentials.access_key_id,

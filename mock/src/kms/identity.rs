@@ -82,7 +82,7 @@ pub enum Validity {
     },
 }
 
-/// A role with its credentials.
+/// A role with credentials. A role can have several: one identity for each.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
@@ -110,6 +110,18 @@ pub(super) struct Identities {
 /// # Errors
 /// When `name` is no name of a role or exists already, or when files cannot be read or written.
 pub fn add_role(dir: &Path, name: &str, validity: Validity) -> Result<Identity, KmsError> {
+    add(dir, name, validity, false)
+}
+
+/// Gives the role `name`, which exists, further credentials. Those that it has stay good.
+///
+/// # Errors
+/// As [`add_role`], but when there is no such role.
+pub fn add_credentials(dir: &Path, name: &str, validity: Validity) -> Result<Identity, KmsError> {
+    add(dir, name, validity, true)
+}
+
+fn add(dir: &Path, name: &str, validity: Validity, again: bool) -> Result<Identity, KmsError> {
     // The longest names, and the alphabet, that IAM takes.
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
     if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) {
@@ -118,8 +130,10 @@ pub fn add_role(dir: &Path, name: &str, validity: Validity) -> Result<Identity, 
     let _lock = state::lock(dir)?;
     let mut file = Identities::load(dir)?;
     let arn = role_arn(&file.account, name);
-    if file.role(&arn).is_some() {
-        return Err(KmsError::RoleExists);
+    match (file.role(&arn).is_some(), again) {
+        (true, false) => return Err(KmsError::RoleExists),
+        (false, true) => return Err(KmsError::NoRole),
+        (true, true) | (false, false) => {}
     }
     let identity = Identity { arn, credentials: Credentials::generate(validity)? };
     file.identities.push(identity.clone());
@@ -182,7 +196,7 @@ impl Identities {
         self.identities.iter().find(|identity| identity.credentials.access_key_id == id)
     }
 
-    /// The role with this ARN.
+    /// The role with this ARN, and its first credentials.
     pub(super) fn role(&self, arn: &str) -> Option<&Identity> {
         self.identities.iter().find(|identity| identity.arn == arn)
     }

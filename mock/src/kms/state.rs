@@ -68,11 +68,18 @@ impl State {
         Self::load(dir)?.keys.first().map(|key| key.arn.clone()).ok_or_else(|| no_key(dir))
     }
 
-    /// Replaces the policy of the first key, after looking at it.
-    pub(super) fn set_policy(dir: &Path, policy: &str) -> Result<KeyArn, KmsError> {
+    /// Replaces the policy of a key, of the first one where none is named, after looking at it.
+    pub(super) fn set_policy(
+        dir: &Path,
+        key_id: Option<&str>,
+        policy: &str,
+    ) -> Result<KeyArn, KmsError> {
         let policy = Policy::try_from(policy.to_owned())?;
         Self::change(dir, |state| {
-            let key = state.keys.first_mut().ok_or_else(|| no_key(dir))?;
+            let key = match key_id {
+                Some(id) => state.key_mut(id, ACCOUNT).ok_or(KmsError::NoKey)?,
+                None => state.keys.first_mut().ok_or_else(|| no_key(dir))?,
+            };
             key.policy = policy;
             Ok(key.arn.clone())
         })

@@ -70,6 +70,25 @@ fn a_role_is_added_once_and_temporary_credentials_have_a_token() {
 }
 
 #[test]
+fn a_role_that_exists_is_given_further_credentials() {
+    let (dir, [enclave, _]) = made();
+    let before = fs::read(&enclave.credentials).unwrap();
+    let again = add_credentials(dir.path(), ENCLAVE, TEMPORARY).unwrap();
+    assert_eq!(again.arn, enclave.arn);
+    let file = Identities::load(dir.path()).unwrap();
+    let first = &file.role(&enclave.arn).unwrap().credentials;
+    assert_ne!(first.access_key_id, again.credentials.access_key_id);
+    for key in [&first.access_key_id, &again.credentials.access_key_id] {
+        assert_eq!(file.by_access_key(key).unwrap().arn, enclave.arn);
+    }
+    init(dir.path(), "eu-central-1", "111122223333").unwrap();
+    assert_eq!(fs::read(&enclave.credentials).unwrap(), before, "the first stay in the file");
+    let unknown = add_credentials(dir.path(), "engine", TEMPORARY);
+    assert!(matches!(unknown, Err(KmsError::NoRole)));
+    assert_eq!(Identities::load(dir.path()).unwrap().identities.len(), 3);
+}
+
+#[test]
 fn temporary_credentials_can_expire() {
     let (dir, _) = made();
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

@@ -49,9 +49,34 @@ fn the_state_is_made_once_and_secret() {
 #[test]
 fn a_refused_policy_changes_nothing() {
     let (dir, arn) = made();
-    assert!(State::set_policy(dir.path(), "{}").is_err());
+    assert!(State::set_policy(dir.path(), None, "{}").is_err());
     let state = State::load(dir.path()).unwrap();
     assert_eq!(state.key(arn.as_str(), ACCOUNT).unwrap().policy.text, FIRST_POLICY);
+}
+
+#[test]
+fn a_policy_is_put_on_the_key_that_is_named() {
+    const OTHER: &str = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:DescribeKey","Resource":"*"}]}"#;
+    let (dir, first) = made();
+    let second = State::change(dir.path(), |state| {
+        Ok::<_, KmsError>(state.add(ACCOUNT, new_key(), 0)?.arn.clone())
+    });
+    let second = second.unwrap();
+    let policies = || {
+        let state = State::load(dir.path()).unwrap();
+        [&first, &second].map(|arn| state.key(arn.as_str(), "").unwrap().policy.text.clone())
+    };
+    let put = |id: &str, policy: &str| State::set_policy(dir.path(), Some(id), policy);
+    assert_eq!(put(second.as_str(), OTHER).unwrap(), second);
+    assert_eq!(policies(), [FIRST_POLICY, OTHER]);
+    assert_eq!(put(second.key_id(), FIRST_POLICY).unwrap(), second);
+    assert_eq!(State::set_policy(dir.path(), None, OTHER).unwrap(), first);
+    assert_eq!(policies(), [OTHER, FIRST_POLICY]);
+    let unknown = first.as_str().replace("eu-central-1", "us-east-1");
+    for unknown in [&unknown, "", "alias/strongroom"] {
+        assert!(matches!(put(unknown, FIRST_POLICY), Err(KmsError::NoKey)), "{unknown}");
+    }
+    assert_eq!(policies(), [OTHER, FIRST_POLICY]);
 }
 
 #[test]
