@@ -23,9 +23,10 @@ pub(crate) enum Command {
     /// enclave roles Decrypt and GenerateDataKey with an attestation document of this image (PCR0),
     /// configuration (PCR16) and signing policy (PCR17) together, and look at the key; it lets the
     /// admin roles manage the key without using it. --pcr0, --config-pcr and --policy-pcr are required,
-    /// or --measurements in their place; --released-to-nobody is for a key that is yet to be made. While an upgrade rolls give each of them several times: the
-    /// first of each belong together, and so on; one that is given once goes with all. An immutable
-    /// policy is for one image, configuration and signing policy.
+    /// or --measurements in their place; --released-to-nobody is for a key that is yet to be made.
+    /// While an upgrade rolls give each of them several times: the first of each belong together, and
+    /// so on; one that is given once goes with all. An immutable policy is for one image,
+    /// configuration and signing policy.
     #[command(
         after_help = "Examples:\n  strongroom kms key-policy --released-to-nobody \\\n    --enclave-role arn:aws:iam::111122223333:role/strongroom-enclave \\\n    --admin-role arn:aws:iam::111122223333:role/strongroom-key-admin > key-policy.json\n  strongroom kms key-policy --pcr0 $IMAGE --config-pcr $CONFIG --policy-pcr $POLICY \\\n    --enclave-role arn:aws:iam::111122223333:role/strongroom-enclave \\\n    --admin-role arn:aws:iam::111122223333:role/strongroom-key-admin > key-policy.json\n  strongroom kms key-policy --measurements old.json --measurements new.json \\\n    --enclave-role … --admin-role … --changes break-glass > key-policy.json"
     )]
@@ -77,7 +78,8 @@ pub(crate) struct KeyPolicyArgs {
     #[arg(long = "admin-role", value_name = "ARN", required = true)]
     admin_roles: Vec<RoleArn>,
     /// break-glass: the admin roles can change the policy, which CloudTrail shows. immutable: nobody
-    /// can, so it takes one release only, and no --kek-change. The enclave's configuration says the same, as kms.key_policy.changes.
+    /// can, so it takes one release only, and no --kek-change. The enclave's configuration says the
+    /// same, as kms.key_policy.changes.
     #[arg(long, value_name = "HOW", default_value = "break-glass")]
     changes: Changes,
     /// Let the enclave roles Encrypt as well, to move a DEK to this KEK: for the boot with
