@@ -13,23 +13,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use strongroom_shared::time::UtcSeconds;
 use strongroom_shared::wire::Credentials;
+pub use strongroom_shared::wire::Unusable;
 use tokio::sync::Mutex;
 
 use crate::blocking::Blocking;
 use crate::metrics::{Metrics, SourceMetrics};
 pub use crate::private::NotPrivate;
-pub use error::{CredentialsError, Unusable};
+pub use error::CredentialsError;
 pub use file::{FileError, Profile};
 pub use imds::{Imds, ImdsError};
-
-// The bounds are the enclave's, so that what it would refuse is refused here, where the log can say
-// whose fault it is.
-/// The most characters of an access key id (IAM API Reference, AccessKey).
-const MAX_ACCESS_KEY_ID: usize = 128;
-/// The most characters of a secret access key.
-const MAX_SECRET: usize = 256;
-/// The most characters of a session token. AWS names no bound.
-const MAX_TOKEN: usize = 16 << 10;
 
 /// Where credentials come from.
 pub enum Source {
@@ -173,19 +165,7 @@ fn copy(credentials: &Credentials) -> Credentials {
 
 /// Refuses what cannot be credentials. What is refused is wiped.
 fn usable(credentials: Credentials) -> Result<Credentials, Unusable> {
-    let Credentials { access_key_id, secret_access_key, session_token } = &credentials;
-    let is = |text: &str, most, allowed: fn(&u8) -> bool| {
-        (1..=most).contains(&text.len()) && text.as_bytes().iter().all(allowed)
-    };
-    if !is(access_key_id, MAX_ACCESS_KEY_ID, u8::is_ascii_alphanumeric) {
-        return Err(Unusable::AccessKeyId);
-    }
-    if !is(secret_access_key, MAX_SECRET, u8::is_ascii_graphic) {
-        return Err(Unusable::SecretAccessKey);
-    }
-    if session_token.as_ref().is_some_and(|token| !is(token, MAX_TOKEN, u8::is_ascii_graphic)) {
-        return Err(Unusable::SessionToken);
-    }
+    credentials.check()?;
     Ok(credentials)
 }
 

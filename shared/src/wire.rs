@@ -1,8 +1,9 @@
 //! The messages between the host and the enclave. Everything that the host sends is untrusted.
 
+mod credentials;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use zeroize::Zeroize;
 
 use crate::attestation::AttestationReply;
 use crate::digest::Digest;
@@ -11,6 +12,8 @@ use crate::path::HdPath;
 use crate::problem::Problem;
 use crate::receipt::{Position, Receipt};
 use crate::reply::{AddressesReply, PendingReply, PolicyReply, SignReply, WalletInfo, WalletReply};
+
+pub use credentials::{Credentials, Unusable};
 
 /// The version of this protocol; a hello of another one is refused.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -83,33 +86,6 @@ pub struct BootMaterial {
     pub encrypted_dek: Option<ByteBuf>,
     /// Where the host says that the receipt chain ends; absent on a first boot.
     pub position: Option<Position>,
-}
-
-/// AWS credentials that the host lends, such as fit into a request: the enclave refuses others. Wiped on
-/// drop; never printed.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Credentials {
-    /// `AccessKeyId`: 1 to 128 ASCII letters and digits.
-    pub access_key_id: String,
-    /// `SecretAccessKey`: 1 to 256 visible ASCII characters.
-    pub secret_access_key: String,
-    /// `Token`, of temporary credentials: 1 to 16,384 visible ASCII characters.
-    pub session_token: Option<String>,
-}
-
-impl Drop for Credentials {
-    fn drop(&mut self) {
-        self.access_key_id.zeroize();
-        self.secret_access_key.zeroize();
-        self.session_token.zeroize();
-    }
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credentials(…)")
-    }
 }
 
 /// A sealed key as the host stores it. Every field but the nonce is bound by the ciphertext.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{FileError, ImdsError, MAX_ACCESS_KEY_ID, MAX_SECRET, MAX_TOKEN};
+use super::{FileError, ImdsError, Unusable};
 
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
@@ -50,20 +50,6 @@ impl CredentialsError {
             Self::Imds(_) => "IMDS has no usable ones",
         }
     }
-}
-
-/// A member of a set of credentials that cannot be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// The access key id.
-    #[error("access key id: expected 1 to {MAX_ACCESS_KEY_ID} letters and digits of ASCII")]
-    AccessKeyId,
-    /// The secret access key.
-    #[error("secret access key: expected 1 to {MAX_SECRET} visible characters of ASCII")]
-    SecretAccessKey,
-    /// The session token.
-    #[error("session token: expected 1 to {MAX_TOKEN} visible characters of ASCII")]
-    SessionToken,
 }
 
 #[cfg(test)]
